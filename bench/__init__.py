@@ -1,0 +1,1 @@
+"""The suite: pytest-benchmark cases and the instruments that measure them."""

@@ -1,0 +1,179 @@
+"""What to run: a TOML file under `profiles/` as a pydantic model, and the cases that follow from it."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.record import Case
+
+PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used; the message is one line and names the way out."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(_Table):
+    """How the original and the retrained model are trained: SGD with a one-cycle learning rate."""
+
+    epochs: Positive
+    batch_size: Positive
+    lr: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class StepPlan(_Table):
+    """Step-cost cases: every method on every model at every batch size.
+
+    `seconds` is about how long one case is timed; there are never fewer than `min_rounds` rounds.
+    """
+
+    models: Names
+    image_size: Positive
+    batch_sizes: Annotated[list[Positive], Field(min_length=1)]
+    methods: Names
+    seconds: Seconds = 3.0
+    min_rounds: Annotated[int, Field(ge=3)] = 5
+
+
+class UnlearningPlan(_Table):
+    """Whole runs: every method on every scenario with every seed.
+
+    A run gives up after `max_steps` without completion and goes on for `horizon` times T* after it.
+    """
+
+    model: str
+    image_size: Positive
+    batch_size: Positive
+    scenarios: Names
+    methods: Names
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    horizon: Annotated[float, Field(ge=0)]
+    max_steps: Positive
+    eps: Annotated[float, Field(gt=0)] = 1e-3
+    training: Training
+    learning_rates: dict[str, Annotated[float, Field(ge=0)]] = {}
+
+
+class Profile(_Table):
+    """One profile.
+
+    `window_s` is the least length of an energy window in seconds, `country` the ISO 3166 alpha-3 code whose grid the
+    emissions are computed for, `test_fraction` the share of an image folder without `test/` that is held out.
+    """
+
+    name: str
+    description: str
+    dataset: str
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    devices: Annotated[list[Literal["cpu", "cuda", "mps"]], Field(min_length=1)]
+    threads: Positive
+    country: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    window_s: Seconds
+    step: StepPlan | None = None
+    unlearning: UnlearningPlan | None = None
+
+    @model_validator(mode="after")
+    def _runs_something(self) -> "Profile":
+        if self.step is None and self.unlearning is None:
+            raise ValueError("the profile runs nothing; add a [step] or an [unlearning] table")
+        return self
+
+    def step_cases(self) -> list[Case]:
+        """The cases of `bench/test_step_cost.py`."""
+        if self.step is None:
+            return []
+        return [
+            Case(
+                method=method,
+                model=model,
+                dataset=self.dataset,
+                image_size=self.step.image_size,
+                batch_size=batch_size,
+                device=device,
+                threads=self.threads,
+                seed=0,
+            )
+            for device in self.devices
+            for model in self.step.models
+            for batch_size in self.step.batch_sizes
+            for method in self.step.methods
+        ]
+
+    def unlearning_cases(self) -> list[Case]:
+        """The cases of `bench/test_unlearning.py`."""
+        plan = self.unlearning
+        if plan is None:
+            return []
+        return [
+            Case(
+                method=method,
+                model=plan.model,
+                dataset=self.dataset,
+                image_size=plan.image_size,
+                batch_size=plan.batch_size,
+                device=device,
+                threads=self.threads,
+                seed=seed,
+                scenario=scenario,
+            )
+            for device in self.devices
+            for scenario in plan.scenarios
+            for method in plan.methods
+            for seed in plan.seeds
+        ]
+
+
+def available_profiles() -> list[str]:
+    """Names of the profiles that come with the suite."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+def load_profile(name_or_path: str) -> Profile:
+    """Read a profile by its name under `profiles/`, or from a `.toml` file of the user's.
+
+    Raises:
+        ProfileError: there is no such profile, it is not TOML, or it has a wrong or misspelled entry.
+    """
+    path = Path(name_or_path) if name_or_path.endswith(".toml") else PROFILES / f"{name_or_path}.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Profile.model_validate({"name": path.stem, **table})
+    except (FileNotFoundError, IsADirectoryError):
+        choices = ", ".join(available_profiles())
+        raise ProfileError(f"no profile {name_or_path!r}; choose from: {choices}, or give a FILE.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path.name}: not TOML: {error}") from None
+    except ValidationError as error:
+        raise ProfileError(f"{path.name}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first finding in one line; for a key that does not exist, with the keys that do."""
+    finding = error.errors()[0]
+    where = [str(part) for part in finding["loc"]]
+    if finding["type"] != "extra_forbidden":
+        return f"{'.'.join(where) or 'profile'}: {finding['msg']}"
+    keys = ", ".join(sorted(_table_at(where[:-1]).model_fields))
+    return f"unknown key {'.'.join(where)!r}; choose from: {keys}"
+
+
+def _table_at(path: list[str]) -> type[BaseModel]:
+    tables: dict[tuple[str, ...], type[BaseModel]] = {
+        (): Profile,
+        ("step",): StepPlan,
+        ("unlearning",): UnlearningPlan,
+        ("unlearning", "training"): Training,
+    }
+    return tables[tuple(path)]

@@ -1,0 +1,85 @@
+"""Trained models, cached under a folder named by all they depend on."""
+
+import hashlib
+import json
+import os
+import pickle
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bench.profile import Training
+from bench.workloads.datasets import ImageData
+
+
+@dataclass(frozen=True)
+class CheckpointKey:
+    """What a trained model depends on.
+
+    Attributes:
+        model, dataset: registered names.
+        data: fingerprint of the data.
+        samples: hash over the training indices.
+    """
+
+    model: str
+    dataset: str
+    data: str
+    samples: str
+    training: Training
+    seed: int
+
+    @classmethod
+    def of(
+        cls, model: str, dataset: str, data: ImageData, indices: Tensor, training: Training, seed: int
+    ) -> "CheckpointKey":
+        """The key of a training on the samples at `indices`."""
+        samples = hashlib.sha256(indices.numpy().tobytes()).hexdigest()
+        return cls(model, dataset, data.fingerprint, samples, training, seed)
+
+    @property
+    def folder(self) -> str:
+        """A readable name with a hash over everything."""
+        everything = [self.model, self.dataset, self.data, self.samples, self.training.model_dump(), self.seed]
+        digest = hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
+        kind = self.dataset.partition(":")[0]
+        return f"{self.model}-{kind}-seed{self.seed}-{digest}"
+
+
+def load_or_train(cache: Path, key: CheckpointKey, model: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
+    """Fill `model` with the cached weights of `key`, or train and cache them.
+
+    A file that cannot be read is told in a warning and trained again.
+
+    Returns:
+        A trained model, on the device where `model` or `train` put it.
+    """
+    path = cache / key.folder / "model.pt"
+    if path.exists():
+        try:
+            model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            return model.eval()
+        except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
+            reason = str(error).strip().split("\n")[0]
+            warnings.warn(f"checkpoint {key.folder} is damaged ({reason}); training it again", stacklevel=2)
+    trained = train()
+    _save(trained, path)
+    return trained
+
+
+def _save(model: nn.Module, path: Path) -> None:
+    """Write beside the target, then rename: a killed run leaves no half file under the name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(model.state_dict(), file)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,90 @@
+"""Scenarios: which training samples are to be forgotten, and what is kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.workloads.datasets import ImageData
+
+FORMS = "class:K (an index or a name) or random:F (a fraction between 0 and 1)"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices into the training data, and which test data count.
+
+    Attributes:
+        forget, retain: (N,) int64 indices; together every training sample once.
+        test: (N,) int64 indices into the test data; a class scenario leaves the class out.
+        forgotten_class: the label of a class scenario, else None.
+    """
+
+    forget: Tensor
+    retain: Tensor
+    test: Tensor
+    forgotten_class: int | None
+
+
+def check_scenario(scenario: str) -> None:
+    """Raise ValueError unless `scenario` has one of the known forms; the data are not needed."""
+    kind, _, value = scenario.partition(":")
+    if not (kind == "class" and value) and not (kind == "random" and _is_share(value)):
+        raise ValueError(f"unknown scenario {scenario!r}; write {FORMS}")
+
+
+def split(data: ImageData, scenario: str, seed: int) -> Split:
+    """Split the training data by scenario; `seed` picks the samples of `random:F`.
+
+    Raises:
+        ValueError: the scenario has no known form, or names a class that is not in the data.
+    """
+    check_scenario(scenario)
+    kind, _, value = scenario.partition(":")
+    if kind == "class":
+        label = _label(data.classes, value)
+        forget, test = data.train_labels == label, data.test_labels != label
+        return Split(_where(forget), _where(~forget), _where(test), label)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(data.train_labels), generator=generator)
+    cut = max(1, round(float(value) * len(order)))
+    return Split(order[:cut].sort().values, order[cut:].sort().values, torch.arange(len(data.test_labels)), None)
+
+
+def endless_batches(
+    images: Tensor, labels: Tensor, indices: Tensor, batch_size: int, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches over `indices` without end: every sample once before any comes again, each round shuffled anew.
+
+    Every batch is full, also where the samples do not divide evenly: it then reaches into the next round.
+
+    Yields:
+        ((batch_size, C, H, W), (batch_size,)), the same for the same seed.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    queue = indices[:0]
+    while True:
+        while len(queue) < batch_size:
+            queue = torch.cat([queue, indices[torch.randperm(len(indices), generator=generator)]])
+        batch, queue = queue[:batch_size], queue[batch_size:]
+        yield images[batch], labels[batch]
+
+
+def _label(classes: tuple[str, ...], value: str) -> int:
+    if value in classes:
+        return classes.index(value)
+    if value.isdecimal() and int(value) < len(classes):
+        return int(value)
+    raise ValueError(f"scenario class:{value}: no such class in the data; choose from: {', '.join(classes)}")
+
+
+def _where(mask: Tensor) -> Tensor:
+    return mask.nonzero().flatten()
+
+
+def _is_share(value: str) -> bool:
+    try:
+        return 0 < float(value) < 1
+    except ValueError:
+        return False

@@ -1,0 +1,55 @@
+"""Training from scratch: the original model, and the model retrained without the forget set."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from bench.profile import Training
+from bench.workloads.datasets import ImageData
+from bench.workloads.models import build_model
+from bench.workloads.splits import endless_batches
+from zo_core import cross_entropy, take_step
+
+Track = Callable[[Iterable[int]], Iterable[int]]
+
+
+def training_steps(training: Training, samples: int) -> int:
+    """Optimizer steps that `training` takes over so many samples."""
+    return training.epochs * math.ceil(samples / training.batch_size)
+
+
+def train_from_scratch(
+    model_name: str,
+    data: ImageData,
+    indices: Tensor,
+    training: Training,
+    seed: int,
+    device: torch.device,
+    track: Track = lambda steps: steps,
+) -> nn.Module:
+    """Train a new model on the samples at `indices`; initialization and order come from `seed`.
+
+    Args:
+        track: wraps the step numbers, to show progress.
+
+    Returns:
+        The model on `device`, in eval mode.
+    """
+    model = build_model(model_name, data.spec, seed).to(device).train()
+    steps = training_steps(training, len(indices))
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.lr, total_steps=steps)
+    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed)
+    for _, (inputs, targets) in zip(track(range(steps)), batches, strict=False):
+        training_step(model, optimizer, inputs.to(device), targets.to(device))
+        schedule.step()
+    return model.eval()
+
+
+def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, targets: Tensor) -> float:
+    """One descent step; returns its loss in nats."""
+    return take_step(optimizer, lambda: cross_entropy(model, inputs, targets))

@@ -1,0 +1,12 @@
+"""Gradient ascent for machine unlearning, with and without backpropagation.
+
+The core needs torch and nothing else. `ZOSGD` is an ordinary torch optimizer that estimates its step from two forward
+passes; `unlearn` drives it, or any other optimizer, over the forget set.
+"""
+
+from zo_core.noise import PooledNoise
+from zo_core.objectives import cross_entropy
+from zo_core.optim import ZOSGD
+from zo_core.unlearn import Trajectory, geometric_steps, take_step, unlearn
+
+__all__ = ["ZOSGD", "PooledNoise", "Trajectory", "cross_entropy", "geometric_steps", "take_step", "unlearn"]

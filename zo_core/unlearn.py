@@ -1,0 +1,125 @@
+"""The unlearning loop: any torch optimizer, driven over forget batches, watched at given steps.
+
+First- and zeroth-order ascent run through the same lines: `take_step` backpropagates exactly when the optimizer asks
+for the loss with gradients enabled, as `torch.optim.SGD.step` does and `ZOSGD.step` does not.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zo_core.objectives import cross_entropy
+
+E = TypeVar("E")
+Batch = tuple[Tensor, Tensor]
+Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Trajectory(Generic[E]):
+    """What an unlearning run went through.
+
+    Attributes:
+        steps: optimizer steps taken before each evaluation, ascending, beginning with 0.
+        evaluations: what `evaluate` returned at those steps.
+        completed: T*, the first of `steps` (after 0) at which the stop rule held; None if it never did.
+        diverged: the step whose loss was not finite; None if all were. The run ended there.
+    """
+
+    steps: tuple[int, ...]
+    evaluations: tuple[E, ...]
+    completed: int | None
+    diverged: int | None
+
+    def at_completion(self) -> E | None:
+        """The evaluation at T*, or None."""
+        return None if self.completed is None else self.evaluations[self.steps.index(self.completed)]
+
+
+def unlearn(
+    model: nn.Module,
+    optimizer: Optimizer,
+    batches: Iterable[Batch],
+    *,
+    evaluate: Callable[[], E],
+    completed: Callable[[E], bool],
+    max_steps: int,
+    horizon: float = 0.0,
+    objective: Objective = cross_entropy,
+    evaluate_at: Iterable[int] | None = None,
+) -> Trajectory[E]:
+    """Step over `batches` until the stop rule holds, then on for `horizon` times as long.
+
+    The model is in eval mode throughout: batch norm is frozen, since perturbed forward passes would otherwise feed
+    its running statistics.
+
+    Args:
+        batches: (inputs, targets) of the forget set, at least as many as the run has steps.
+        evaluate: looks at the model; called before the first step, at the steps of `evaluate_at`, at the last step.
+        completed: the stop rule, asked about every evaluation but the one before the first step.
+        max_steps: give up here if the stop rule has not held by then.
+        horizon: after completion at T*, go on to step (1 + horizon) * T*.
+        evaluate_at: ascending step numbers; `geometric_steps()` if None.
+
+    Returns:
+        The trajectory; the model is left as the last step left it.
+    """
+    model.eval()
+    schedule = iter(geometric_steps() if evaluate_at is None else evaluate_at)
+    steps, evaluations = [0], [evaluate()]
+    completed_at: int | None = None
+    last, due = max_steps, next(schedule, None)
+    for step, (inputs, targets) in enumerate(batches, start=1):
+        if not math.isfinite(_loss_or_nan(optimizer, model, objective, inputs, targets)):
+            return Trajectory(tuple(steps), tuple(evaluations), completed_at, diverged=step)
+        if step in (due, last):
+            steps.append(step)
+            evaluations.append(evaluate())
+            if completed_at is None and completed(evaluations[-1]):
+                completed_at, last = step, math.ceil((1 + horizon) * step)
+        while due is not None and due <= step:
+            due = next(schedule, None)
+        if step >= last:
+            break
+    return Trajectory(tuple(steps), tuple(evaluations), completed_at, diverged=None)
+
+
+def take_step(optimizer: Optimizer, loss: Callable[[], Tensor]) -> float:
+    """One step of a first- or zeroth-order optimizer on `loss`; returns the loss it saw.
+
+    Raises:
+        FloatingPointError: a zeroth-order loss was not finite (first-order optimizers return it instead).
+    """
+
+    def closure() -> Tensor:
+        value = loss()
+        if value.requires_grad:
+            value.backward()
+        return value.detach()
+
+    optimizer.zero_grad()
+    return float(optimizer.step(closure))  # type: ignore[arg-type]
+
+
+def geometric_steps(ratio: float = 1.05) -> Iterator[int]:
+    """1, 2, 3, ... and, once a step of one is finer than that, each number `ratio` times the one before.
+
+    Runs that complete after ten steps and after ten thousand are watched with the same relative resolution.
+    """
+    step = 1
+    while True:
+        yield step
+        step = max(step + 1, math.ceil(step * ratio))
+
+
+def _loss_or_nan(
+    optimizer: Optimizer, model: nn.Module, objective: Objective, inputs: Tensor, targets: Tensor
+) -> float:
+    try:
+        return take_step(optimizer, lambda: objective(model, inputs, targets))
+    except FloatingPointError:
+        return math.nan
