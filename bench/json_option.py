@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-DEFAULT_JSON = Path("reports/latest/benchmark.json")
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_JSON = ROOT / "reports" / "latest" / "benchmark.json"
 
 
 class _OptionalValue:

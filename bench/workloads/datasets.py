@@ -7,7 +7,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,13 @@ def load_dataset(name: str, source: Source) -> ImageData:
         train_images=(_resized(data.train_images, source.image_size) - mean) / deviation,
         test_images=(_resized(data.test_images, source.image_size) - mean) / deviation,
     )
+
+
+def loader(
+    name: str, root: Path | None, download: bool, test_fraction: float | None
+) -> Callable[[int], ImageData]:
+    """`load_dataset` for an image size in pixels; each size is loaded once."""
+    return cache(lambda image_size: load_dataset(name, Source("", image_size, root, download, test_fraction)))
 
 
 def _resized(images: Tensor, size: int) -> Tensor:

@@ -59,6 +59,12 @@ def check_model(name: str, spec: ImageSpec) -> None:
         ) from None
 
 
+def model_bytes(name: str, spec: ImageSpec) -> int:
+    """Bytes of the model's parameters and buffers in float32, without allocating them."""
+    model = _without_memory(models.get(name), spec)
+    return sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+
+
 def _without_memory(builder: Builder, spec: ImageSpec) -> nn.Module:
     try:
         with torch.device("meta"):
@@ -69,7 +75,7 @@ def _without_memory(builder: Builder, spec: ImageSpec) -> nn.Module:
 
 @models.register("cnn")
 def cnn(spec: ImageSpec) -> nn.Module:
-    """Three convolutions and a linear layer, without batch norm: 26,154 parameters for the digits."""
+    """Three convolutions and a linear layer, without batch norm: 25,866 parameters for the digits."""
     return nn.Sequential(
         nn.Conv2d(spec.channels, 16, 3, padding=1),
         nn.ReLU(),

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from bench.methods import Step, optimizer_step
 from bench.profile import Training
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import build_model
 from bench.workloads.splits import endless_batches
-from zo_core import cross_entropy, take_step
 
 Track = Callable[[Iterable[int]], Iterable[int]]
 
@@ -39,17 +39,26 @@ def train_from_scratch(
     """
     model = build_model(model_name, data.spec, seed).to(device).train()
     steps = training_steps(training, len(indices))
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
-    )
+    optimizer = _optimizer(model, training)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.lr, total_steps=steps)
     batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed)
     for _, (inputs, targets) in zip(track(range(steps)), batches, strict=False):
-        training_step(model, optimizer, inputs.to(device), targets.to(device))
+        optimizer_step(model, (inputs.to(device), targets.to(device)), optimizer).run()
         schedule.step()
     return model.eval()
 
 
-def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, targets: Tensor) -> float:
-    """One descent step; returns its loss in nats."""
-    return take_step(optimizer, lambda: cross_entropy(model, inputs, targets))
+def first_training_step(
+    model_name: str, data: ImageData, indices: Tensor, training: Training, seed: int, device: torch.device
+) -> Step:
+    """The step that `train_from_scratch` begins with."""
+    model = build_model(model_name, data.spec, seed).to(device).train()
+    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed)
+    inputs, targets = next(batches)
+    return optimizer_step(model, (inputs.to(device), targets.to(device)), _optimizer(model, training))
+
+
+def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
+    )

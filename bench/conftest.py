@@ -1,0 +1,119 @@
+"""pytest hooks and fixtures of the suite. They parse and delegate; the rooms beside this file do the work."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench import options
+from bench.instruments.machine import available_devices
+from bench.journal import Journal
+from bench.output import write_benchmark_json
+from bench.preflight import check_data
+from bench.profile import available_profiles
+from bench.progress import Progress
+from bench.record import Case
+from bench.session import Suite, describe_run
+from bench.workloads.datasets import loader
+
+SETTINGS = pytest.StashKey[options.Settings]()
+SUITE = pytest.StashKey[Suite]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The suite's own options."""
+    group = parser.getgroup("unlearning", "machine unlearning benchmark")
+    group.addoption("--profile", default="quick", help=f"what to run: {', '.join(available_profiles())}, or FILE.toml")
+    group.addoption("--device", choices=["cpu", "cuda", "mps"], help="run here instead of on the profile's devices")
+    group.addoption("--country", metavar="ISO3", help="grid for the emissions, instead of the profile's")
+    group.addoption("--data-root", type=Path, metavar="DIR", help="folder of torchvision's data sets")
+    group.addoption("--download", action="store_true", help="fetch a torchvision data set that is not there")
+    group.addoption("--checkpoints", type=Path, default=options.CHECKPOINTS, metavar="DIR", help="cache of trained models")
+    group.addoption("--resume", action="store_true", help="keep what an interrupted run has finished")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check everything that needs no data, and take the JSON over from pytest-benchmark (see `bench/output.py`)."""
+    with options.as_usage_error():
+        config.stash[SETTINGS] = options.read(config.option)
+    config.option.benchmark_json = None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for every case of the profile; visibly skipped where its device is missing."""
+    if "case" in metafunc.fixturenames:
+        profile = metafunc.config.stash[SETTINGS].profile
+        cases = profile.step_cases() if metafunc.module.KIND == "step" else profile.unlearning_cases()
+        metafunc.parametrize("case", [_parameter(case, profile.name) for case in cases])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Drop what pytest puts in the place of a kind that the profile has no cases of."""
+    items[:] = [item for item in items if "NOTSET" not in item.name]
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """No dots: the progress lines say more."""
+    return ("passed", "", "") if report.when == "call" and report.passed else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Check what needs the data, open the journal, leave out what it holds."""
+    if not session.config.option.collectonly and not session.testsfailed:
+        with options.as_usage_error():
+            _start(session)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the JSON of all that is finished, also after an interruption."""
+    suite = session.config.stash.get(SUITE, None)
+    if suite is not None:
+        suite.progress.stop()
+        path = session.config.stash[SETTINGS].json_path
+        if path is not None:
+            write_benchmark_json(path, session.config, suite)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Tell the user which case begins, and how it ended."""
+    suite = item.config.stash[SUITE]
+    suite.progress.start_case(item.name)
+    result = yield
+    suite.progress.end_case(suite.outcome(item.nodeid))
+    return result
+
+
+@pytest.fixture
+def suite(request: pytest.FixtureRequest) -> Suite:
+    """The running suite."""
+    return request.config.stash[SUITE]
+
+
+def _start(session: pytest.Session) -> None:
+    settings, reporter = session.config.stash[SETTINGS], session.config.pluginmanager.getplugin("terminalreporter")
+    profile = settings.profile
+    torch.set_num_threads(profile.threads)
+    data = loader(profile.dataset, settings.data_root, settings.download, profile.test_fraction)
+    check_data(data, [item.callspec.params["case"] for item in session.items if not item.get_closest_marker("skip")])
+    run = describe_run(profile, session.config.invocation_params.args)
+    journal = Journal(settings.journal, run.fingerprint, settings.resume)
+    pending = [item for item in session.items if item.nodeid not in journal.entries]
+    progress = Progress(len(pending))
+    if settings.resume:
+        finished = len(session.items) - len(pending)
+        progress.say(f"resume: {finished} finished, {len(pending)} to do, {journal.foreign} of another run")
+    session.items = pending
+    session.config.stash[SUITE] = Suite(settings, data, run, journal, progress)
+    reporter.showfspath = reporter._show_progress_info = False  # the progress lines say more
+
+
+def _parameter(case: Case, profile: str) -> Any:
+    missing = case.device not in available_devices()
+    reason = f"no {case.device} device here, and profile {profile!r} merely allows it"
+    return pytest.param(case, id=case.id, marks=[pytest.mark.skip(reason=reason)] if missing else [])

@@ -1,0 +1,105 @@
+"""One erasure: which samples are to be forgotten by which model, when that is complete, and the steps that do it."""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.methods import Hyperparameters, Step, methods, prepare_step
+from bench.profile import UnlearningPlan
+from bench.quality import Evaluation, Evaluator
+from bench.record import Case
+from bench.session import Suite
+from bench.workloads.datasets import ImageData
+from bench.workloads.splits import Split, endless_batches, split
+from zo_core import Trajectory, unlearn
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """An erasure request and all it is judged by.
+
+    Attributes:
+        original: the model trained on everything; never changed.
+        retrained: Retrain's evaluation, the reference.
+        target: the forget accuracy in percent at or below which the erasure is complete: chance for a class scenario,
+            else Retrain's.
+        evaluate: looks at a model; distance counts from `original`.
+    """
+
+    case: Case
+    plan: UnlearningPlan
+    data: ImageData
+    split: Split
+    original: nn.Module
+    retrained: Evaluation
+    target: float
+    evaluate: Evaluator
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """What the profile gives the case's method."""
+        return Hyperparameters(self.plan.learning_rates[self.case.method], self.plan.eps, self.case.seed)
+
+    def fresh_model(self) -> nn.Module:
+        """A copy of the original model, to be unlearned."""
+        return copy.deepcopy(self.original)
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Forget batches without end, on the case's device; the same for every method of a seed."""
+        data, case = self.data, self.case
+        stream = endless_batches(data.train_images, data.train_labels, self.split.forget, case.batch_size, case.seed)
+        return ((inputs.to(case.device), targets.to(case.device)) for inputs, targets in stream)
+
+    def first_step(self) -> Step:
+        """The method's step on the first batch."""
+        return prepare_step(
+            self.case.method, self.fresh_model().eval(), next(self.batches()), self.hyperparameters
+        )
+
+    def follow(self, track: Callable[[Iterable[Any]], Iterable[Any]]) -> Trajectory[Evaluation]:
+        """The whole run, to completion and the profile's horizon beyond, evaluated along the way."""
+        model = self.fresh_model()
+        return unlearn(
+            model,
+            self._optimizer(model),
+            track(self.batches()),
+            evaluate=lambda: self.evaluate(model),
+            completed=lambda seen: seen.forget_accuracy <= self.target,
+            max_steps=self.plan.max_steps,
+            horizon=self.plan.horizon,
+        )
+
+    def erase(self, model: nn.Module, steps: int) -> None:
+        """Just the steps, nothing evaluated; `model` is a fresh one and is changed."""
+        unlearn(
+            model,
+            self._optimizer(model),
+            self.batches(),
+            evaluate=lambda: None,
+            completed=lambda _: False,
+            max_steps=steps,
+            evaluate_at=(),
+        )
+
+    def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        make = methods.get(self.case.method).optimizer
+        assert make is not None, "an arm without an optimizer takes no steps"
+        return make(model, self.hyperparameters)
+
+
+def prepare_erasure(case: Case, suite: Suite) -> Erasure:
+    """Train what the case needs, or take it from the cache."""
+    plan, data = suite.profile.unlearning, suite.data(case.image_size)
+    assert plan is not None
+    assert case.scenario is not None
+    parts = split(data, case.scenario, case.seed)
+    original = suite.trained(case, torch.arange(len(data.train_labels)))
+    evaluate = Evaluator(data, parts, original)
+    retrained = evaluate(suite.trained(case, parts.retain))
+    chance = 100 / len(data.classes)
+    target = retrained.forget_accuracy if parts.forgotten_class is None else chance
+    return Erasure(case, plan, data, parts, original, retrained, target, evaluate)

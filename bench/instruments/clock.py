@@ -1,0 +1,69 @@
+"""Time of a step, paired with forward passes of the same model and batch.
+
+Machines drift and share their cores with strangers. So every timed step follows a timed forward pass (A B A B ...),
+and what is compared is the median of the paired ratios, not the seconds.
+"""
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+
+from bench.record import StepTime
+
+WARMUP = 2
+MAX_ROUNDS = 200
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all its work; nothing to wait for on a CPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def stopwatch(work: Callable[[], Any], device: torch.device) -> float:
+    """Seconds that `work()` took, to the end of its work on the device."""
+    start = time.perf_counter()
+    work()
+    synchronize(device)
+    return time.perf_counter() - start
+
+
+def time_paired(
+    benchmark: Any,
+    step: Callable[[], Any],
+    forward: Callable[[], Any],
+    device: torch.device,
+    seconds: float,
+    min_rounds: int,
+) -> StepTime | None:
+    """Time `step` with pytest-benchmark's fixture, and `forward` in its set-up, so that the two alternate.
+
+    Args:
+        benchmark: the fixture; it keeps its own statistics of the step.
+        seconds: about how long to measure; never fewer than `min_rounds` rounds.
+
+    Returns:
+        None if pytest-benchmark was told not to time (`--benchmark-disable`).
+    """
+    for _ in range(WARMUP):
+        pair = stopwatch(forward, device) + stopwatch(step, device)
+    rounds = max(min_rounds, min(MAX_ROUNDS, int(seconds / pair)))
+    forward_s: list[float] = []
+
+    def timed_step() -> None:
+        step()
+        synchronize(device)
+
+    benchmark.pedantic(timed_step, setup=lambda: forward_s.append(stopwatch(forward, device)), rounds=rounds)
+    if benchmark.stats is None:
+        return None
+    step_s: list[float] = benchmark.stats["data"]
+    ratios = [taken / (2 * reference) for taken, reference in zip(step_s, forward_s, strict=True)]
+    return StepTime(
+        step_s=median(step_s), forward_s=median(forward_s), times_two_forwards=median(ratios), rounds=rounds
+    )

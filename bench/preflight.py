@@ -1,0 +1,85 @@
+"""Everything a user can get wrong, told in one line before anything is measured."""
+
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from bench.instruments.energy import check_country
+from bench.instruments.machine import available_devices
+from bench.methods import methods, methods_for
+from bench.profile import Profile
+from bench.record import Case
+from bench.workloads.datasets import ImageData, check_dataset
+from bench.workloads.models import check_model, models
+from bench.workloads.splits import check_scenario, split
+
+
+def check_names(profile: Profile) -> None:
+    """Check every name in the profile against what exists, without loading data.
+
+    Raises:
+        ValueError: a name is unknown; the message lists the valid ones.
+    """
+    check_dataset(profile.dataset)
+    check_country(profile.country)
+    if profile.step is not None:
+        for model in profile.step.models:
+            models.get(model)
+        for method in profile.step.methods:
+            _check_method(method, "step")
+    if profile.unlearning is not None:
+        models.get(profile.unlearning.model)
+        for scenario in profile.unlearning.scenarios:
+            check_scenario(scenario)
+        for method in profile.unlearning.methods:
+            _check_method(method, "unlearning")
+            if methods.get(method).optimizer is not None and method not in profile.unlearning.learning_rates:
+                raise ValueError(f"{profile.name}: add a learning rate for {method!r} to [unlearning.learning_rates]")
+        for method in profile.unlearning.learning_rates:
+            _check_method(method, "unlearning")
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError unless torch can use `device` here."""
+    if device not in available_devices():
+        raise ValueError(f"device {device!r} is not available here; choose from: {', '.join(available_devices())}")
+
+
+def check_data(data: Callable[[int], ImageData], cases: Collection[Case]) -> None:
+    """Load the data that the cases need, and check models and scenarios against them.
+
+    Raises:
+        ValueError: the data are not there, a model does not take such images, or a scenario names a class that is
+            not in the data or leaves nothing to forget, to keep or to test on.
+    """
+    for model, image_size in sorted({(case.model, case.image_size) for case in cases}):
+        check_model(model, data(image_size).spec)
+    for scenario, seed, image_size in sorted({(c.scenario, c.seed, c.image_size) for c in cases if c.scenario}):
+        parts = split(data(image_size), scenario, seed)
+        if not min(len(parts.forget), len(parts.retain), len(parts.test)):
+            raise ValueError(
+                f"scenario {scenario} leaves {len(parts.forget)} training samples to forget, {len(parts.retain)} to "
+                f"keep and {len(parts.test)} test samples; none of them may be empty"
+            )
+
+
+def prepare_output(path: Path) -> None:
+    """Make the folder of a file that will be written at the end.
+
+    Raises:
+        ValueError: nothing can be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot make the folder {path.parent}: {error.strerror}") from None
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file, or put the option last to use the default")
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise ValueError(f"cannot write {path}: permission denied")
+
+
+def _check_method(name: str, kind: str) -> None:
+    choices = methods_for("step" if kind == "step" else "unlearning")
+    if name not in choices:
+        raise ValueError(f"unknown method {name!r} for {kind} cases; choose from: {', '.join(choices)}")
