@@ -1,0 +1,92 @@
+"""The report on disk: one page that needs no network, every figure as SVG and PNG, all records as one CSV."""
+
+import io
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, Template, select_autoescape
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from reports import style
+from reports.figures import Drawing, draw_all
+from reports.load import Results
+from reports.tables import Table, machine_table, quality_table, step_table
+
+
+@dataclass(frozen=True)
+class Section:
+    """One run's part of the page; machines stand side by side and are never pooled."""
+
+    title: str
+    drawings: Sequence[tuple[Drawing, Markup]]
+    tables: Sequence[Table]
+
+
+def write_report(results: Results, folder: Path) -> list[Path]:
+    """Draw everything and put it into `folder`, replacing a former report file by file.
+
+    Raises:
+        OSError: the folder cannot be written; a former report in it is then as it was.
+
+    Returns:
+        The files written, the page first.
+    """
+    style.use()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
+        staged = Path(workshop)
+        sections = [_section(results, index, staged) for index in range(len(results.runs))]
+        page = _template().render(sections=sections, origin=machine_table(results), runs=results.runs)
+        (staged / "index.html").write_text(page, encoding="utf-8")
+        results.cases.to_csv(staged / "results.csv", index=False)
+        names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name != "index.html", name))
+        return [Path(shutil.move(staged / name, folder / name)) for name in names]
+
+
+def _section(results: Results, index: int, staged: Path) -> Section:
+    one = _of_run(results, index)
+    prefix = f"run{index + 1}-" if len(results.runs) > 1 else ""
+    drawings = [(drawing, _save(drawing.figure, staged / f"{prefix}{drawing.name}")) for drawing in draw_all(one)]
+    tables = [table for table in (quality_table(one), step_table(one)) if table is not None]
+    run = results.runs[index]
+    title = f"Run {index + 1}: profile {run.profile} on {run.machine.processor}" if prefix else ""
+    return Section(title, drawings, tables)
+
+
+def _of_run(results: Results, index: int) -> Results:
+    return replace(
+        results,
+        cases=results.cases[results.cases["run"] == index],
+        curves=results.curves[results.curves["run"] == index],
+    )
+
+
+def _save(figure: Figure, stem: Path) -> Markup:
+    """Write the figure as PNG and SVG; return the SVG element, to stand in the page."""
+    figure.savefig(stem.with_suffix(".png"))
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    stem.with_suffix(".svg").write_text(svg, encoding="utf-8")
+    element = svg[svg.index("<svg") :]
+    return Markup(_own_ids(element, stem.name))  # noqa: S704 (matplotlib's own output, which escapes its text)
+
+
+def _own_ids(svg: str, name: str) -> str:
+    """Ids that no other figure of the page has."""
+    return re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", svg)
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("reports", "templates"),
+        autoescape=select_autoescape(["html", "j2"], default=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("index.html.j2")

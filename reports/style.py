@@ -1,0 +1,55 @@
+"""How every figure looks: Okabe-Ito colours, and a marker and a line style of its own for each arm."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import matplotlib as mpl
+
+# Okabe and Ito (2008), "Color universal design"; yellow is left out, it does not show on white.
+OKABE_ITO = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("s", "o", "^", "D", "v", "P", "X")
+DASHES: tuple[tuple[float, ...] | str, ...] = ("", (4, 1.5), (1, 1), (3, 1, 1, 1), (5, 1, 1, 1, 1, 1), (2, 2), (6, 2))
+KNOWN = ("forward", "fo-ga", "zo-ga", "retrain")
+
+
+@dataclass(frozen=True)
+class ArmStyle:
+    """seaborn's `palette`, `markers` and `dashes` for a set of arms, in the order of `order`."""
+
+    order: list[str]
+    palette: dict[str, str]
+    markers: dict[str, str]
+    dashes: dict[str, tuple[float, ...] | str]
+
+
+def arm_style(methods: Iterable[str]) -> ArmStyle:
+    """The same look for an arm in every figure: the known arms first, others after them by name."""
+    present = set(methods)
+    everyone = [*KNOWN, *sorted(present - set(KNOWN))]
+    slot = {name: index % len(OKABE_ITO) for index, name in enumerate(everyone)}
+    order = [name for name in everyone if name in present]
+    return ArmStyle(
+        order,
+        {name: OKABE_ITO[slot[name]] for name in order},
+        {name: MARKERS[slot[name]] for name in order},
+        {name: DASHES[slot[name]] for name in order},
+    )
+
+
+def use() -> None:
+    """Set matplotlib up: a renderer without a screen, text as text, the same bytes at every run."""
+    mpl.use("agg")
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 100,
+            "savefig.dpi": 150,
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#dddddd",
+            "legend.frameon": False,
+            "svg.hashsalt": "zo-unlearning-bench",
+            "svg.fonttype": "path",
+        }
+    )

@@ -1,0 +1,146 @@
+"""The tables beside the figures: numbers as text, rounded once, here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.load import Results
+from reports.style import arm_style
+
+MIB = 2**20
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to be shown: `rows` are text, as many cells as `columns`."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def step_table(results: Results) -> Table | None:
+    """Memory, time and energy of one step, a row a case."""
+    steps = results.cases[results.cases["kind"] == "step"]
+    if steps.empty:
+        return None
+    columns = {
+        "model": lambda row: row["model"],
+        "batch": lambda row: f"{row['batch_size']}",
+        "arm": lambda row: row["method"],
+        "outcome": lambda row: row["outcome"],
+        "peak of live tensors, MiB": lambda row: _number(_value(row, "memory.tensor_peak_bytes") / MIB, ".2f"),
+        "time, ms": lambda row: _number(1000 * _value(row, "time.step_s"), ".2f"),
+        "times two forwards": lambda row: _number(_value(row, "time.times_two_forwards"), ".2f"),
+        "energy, J": lambda row: _number(_value(row, "energy.joules_per_step"), ".3g"),
+        "basis": lambda row: _text(row.get("energy.basis")),
+        "CO2e, mg": lambda row: _number(1000 * _value(row, "energy.co2e_g_per_step"), ".3g"),
+    }
+    country = " and ".join(steps["energy.country"].dropna().unique()) if "energy.country" in steps else ""
+    note = f"Emissions for the grid of {country}." if country else ""
+    return _table("One step", note, columns, steps)
+
+
+def quality_table(results: Results) -> Table | None:
+    """What unlearning did and cost, mean and range over seeds, against Retrain."""
+    runs = results.cases[results.cases["kind"] == "unlearning"]
+    if runs.empty:
+        return None
+    order = arm_style(runs["method"]).order
+    summaries = [
+        _summary(scenario, method, runs[(runs["scenario"] == scenario) & (runs["method"] == method)])
+        for scenario in runs["scenario"].unique()
+        for method in order
+    ]
+    rows = [row for row in summaries if row is not None]
+    note = (
+        "At T*, the first evaluation at which forget accuracy is at or below chance (class) or Retrain's (random): "
+        "mean, and least to greatest over the seeds that completed. UA, RA and TA in percent; for UA, too, the target "
+        "is Retrain's value. ToW is 1 for Retrain itself."
+    )
+    return Table("Quality and cost at completion, against Retrain", note, tuple(rows[0]), tuple(map(_cells, rows)))
+
+
+def machine_table(results: Results) -> Table:
+    """Machine, versions, commit and command, a column a run."""
+    facts: dict[str, list[str]] = {}
+    for run in results.runs:
+        machine = run.machine
+        entries = {
+            "profile": run.profile,
+            "command": run.command,
+            "started": run.started,
+            "commit": _commit(run.commit, run.dirty),
+            "processor": f"{machine.processor}, {machine.cores} cores",
+            "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
+            "accelerator": machine.accelerator or "none",
+            "system": machine.system,
+            "Python": machine.python,
+            **machine.versions,
+        }
+        for name, value in entries.items():
+            facts.setdefault(name, []).append(value)
+    rows = tuple((name, *values) for name, values in facts.items())
+    return Table("Where it comes from", "", ("", *(f"run {index + 1}" for index in range(len(results.runs)))), rows)
+
+
+def _summary(scenario: str, method: str, runs: pd.DataFrame) -> dict[str, str] | None:
+    if runs.empty:
+        return None
+    done = runs[runs["completion.reached"] == True]  # noqa: E712
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in runs["outcome"].value_counts().items())
+    return {
+        "scenario": scenario,
+        "arm": method,
+        "completed": f"{len(done)} of {len(runs)}",
+        "outcome": outcomes,
+        "UA": _spread(done, "quality.ua", ".1f"),
+        "RA": _spread(done, "quality.ra", ".1f"),
+        "TA": _spread(done, "quality.ta", ".1f"),
+        "ToW": _spread(done, "quality.tow", ".3f"),
+        "steps to T*": _spread(done, "completion.step", ".0f"),
+        "time, s": _spread(done, "completion.seconds", ".2f"),
+        "forwards": _spread(done, "completion.forward_equivalents", ".0f"),
+        "energy, J": _spread(done, "completion.joules", ".1f"),
+        "peak of live tensors, MiB": _spread(runs.assign(mib=runs["memory.tensor_peak_bytes"] / MIB), "mib", ".2f"),
+    }
+
+
+def _cells(row: dict[str, str]) -> tuple[str, ...]:
+    return tuple(row.values())
+
+
+def _table(title: str, note: str, columns: dict[str, Callable[[pd.Series], str]], frame: pd.DataFrame) -> Table:
+    rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in frame.iterrows())
+    return Table(title, note, tuple(columns), rows)
+
+
+def _spread(frame: pd.DataFrame, column: str, form: str) -> str:
+    """Mean and range over the rows that have a value."""
+    values = frame[column].dropna().astype(float) if column in frame else pd.Series(dtype=float)
+    if values.empty:
+        return MISSING
+    mean, low, high = (format(value, form) for value in (values.mean(), values.min(), values.max()))
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def _value(row: pd.Series, column: str) -> float:
+    value = row.get(column)
+    return float("nan") if value is None else float(value)
+
+
+def _number(value: float, form: str) -> str:
+    return MISSING if pd.isna(value) else format(value, form)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else MISSING
+
+
+def _commit(commit: str | None, dirty: bool | None) -> str:
+    if commit is None:
+        return "not a git checkout"
+    return commit[:12] + (" with uncommitted changes" if dirty else "")
