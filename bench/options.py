@@ -51,11 +51,9 @@ def read(option: Namespace) -> Settings:
     if option.country is not None:
         profile = profile.model_copy(update={"country": option.country})
     check_names(profile)
-    journal = (option.benchmark_json or DEFAULT_JSON).with_name("journal.jsonl")
     if not option.collectonly:
-        prepare_output(journal)
-        if option.benchmark_json is not None:
-            prepare_output(option.benchmark_json)
+        prepare_output(option.benchmark_json or DEFAULT_JSON)
+    journal = (option.benchmark_json or DEFAULT_JSON).parent / "journal.jsonl"
     return Settings(
         profile, option.data_root, option.download, option.checkpoints, option.benchmark_json, journal, option.resume
     )

@@ -69,14 +69,14 @@ def prepare_output(path: Path) -> None:
     Raises:
         ValueError: nothing can be written there.
     """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file, or put the option last to use the default")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"cannot make the folder {path.parent}: {error.strerror}") from None
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give the name of a file, or put the option last to use the default")
+        raise ValueError(f"cannot make the folder {path.parent}: {error.strerror}; choose another") from None
     if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise ValueError(f"cannot write {path}: permission denied")
+        raise ValueError(f"cannot write {path}: permission denied; choose another file")
 
 
 def _check_method(name: str, kind: str) -> None:

@@ -160,8 +160,8 @@ def load_profile(name_or_path: str) -> Profile:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """The first finding in one line; for a key that does not exist, with the keys that do."""
-    finding = error.errors()[0]
+    """The first finding in one line; before all others a key that does not exist, with the keys that do."""
+    finding = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = [str(part) for part in finding["loc"]]
     if finding["type"] != "extra_forbidden":
         return f"{'.'.join(where) or 'profile'}: {finding['msg']}"

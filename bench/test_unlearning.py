@@ -10,16 +10,17 @@ from typing import Any, TypeVar
 
 import torch
 
-from bench.erasure import prepare_erasure
+from bench.erasure import Erasure, prepare_erasure
 from bench.instruments.clock import synchronize
 from bench.instruments.memory import tensor_peak
 from bench.methods import methods
 from bench.outcome import UNMEASURED, record_or_out_of_memory
-from bench.quality import curve, quality
+from bench.quality import Evaluation, curve, quality
 from bench.record import Case, Completion, Record, StepEnergy
 from bench.session import Suite
 from bench.workloads.models import model_bytes
 from bench.workloads.training import first_training_step, train_from_scratch, training_steps
+from zo_core import Trajectory
 
 KIND = "unlearning"
 T = TypeVar("T")
@@ -41,11 +42,10 @@ def measure_erasure(case: Case, suite: Suite, benchmark: Any, size: int) -> Reco
     if trajectory.diverged is not None:
         notes["outcome"] = f"the loss was not finite at step {trajectory.diverged}"
     seen = trajectory.at_completion()
-    cost = Cost(Completion(reached=False))
     if trajectory.completed is None or seen is None:
-        notes["completion"] = (
-            f"forget accuracy was not at or below {erasure.target:.2f} % in {trajectory.steps[-1]} steps"
-        )
+        cost = Cost(Completion(reached=False), notes=_not_completed(erasure, trajectory))
+    elif trajectory.completed == 0:
+        cost = NOTHING_TO_DO
     else:
         steps = trajectory.completed
         cost = _cost(lambda model: erasure.erase(model, steps), erasure.fresh_model, steps, case, suite, benchmark)
@@ -94,6 +94,17 @@ class Cost:
     completion: Completion
     energy: StepEnergy | None = None
     notes: dict[str, str] = field(default_factory=dict)
+
+
+NOTHING_TO_DO = Cost(
+    Completion(reached=True, step=0, seconds=0.0, joules=0.0, forward_equivalents=0.0),
+    notes={"completion": "the original model is at the target already: there is nothing to erase"},
+)
+
+
+def _not_completed(erasure: Erasure, trajectory: Trajectory[Evaluation]) -> dict[str, str]:
+    steps = trajectory.steps[-1]
+    return {"completion": f"forget accuracy was never at or below {erasure.target:.2f} % in {steps} steps"}
 
 
 def _cost(

@@ -7,14 +7,17 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from reports.load import Results
-from reports.style import arm_style
+from reports.style import ArmStyle, arm_style
 
 MIB = 2**20
-RELATIVE_GRID = np.geomspace(0.02, 11, 200)
+GRID_POINTS = 400
+FEW_DECADES = 200
+COLLAPSED = 1000
 
 
 @dataclass(frozen=True)
@@ -93,22 +96,17 @@ def loss_curves(results: Results) -> Drawing | None:
     curves = results.curves
     if curves.empty or curves["relative_step"].isna().all():
         return None
-    curves = curves.dropna(subset=["relative_step"])
-    resampled = pd.concat(
-        _resampled(run).assign(scenario=scenario, method=method, seed=seed)
-        for (scenario, method, seed), run in curves.groupby(["scenario", "method", "seed"])
-    )
+    curves = _until_collapse(curves.dropna(subset=["relative_step", "forget_loss", "retain_loss"]))
     seeds = curves["seed"].nunique()
-    there = resampled.groupby(["scenario", "method", "relative_step"])["seed"].transform("count")
-    resampled = resampled[there == resampled.groupby(["scenario", "method"])["seed"].transform("nunique")]
     return Drawing(
         "loss-curves",
         "Loss through completion and beyond",
-        f"Median over {seeds} seeds, band from the least to the greatest; each run's own steps divided by its T*, "
-        "the first evaluation at which the forget set is forgotten. Runs that never complete are not drawn, and a line "
-        "ends where its first seed ends. Both axes are logarithmic.",
+        f"A thin line a seed ({seeds} seeds), the thick one their median while all of them last. Each run's steps are "
+        f"divided by its own T*, the first evaluation at which the forget set is forgotten, marked at 1. A run is drawn "
+        f"to its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that "
+        "never complete, or have nothing to forget, are left out. The loss axis is logarithmic.",
         "Forget loss and retain loss against relative time, one row a scenario; completion is marked at 1.",
-        _loss_panels(resampled),
+        _loss_panels(curves),
     )
 
 
@@ -145,8 +143,10 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
             ax=axes,
         )
         axes.set(xscale="log", yscale="log", title=model, xlabel="batch size", ylabel=label if model == models[0] else "")
-        axes.set_xticks(sorted(steps["batch_size"].unique()))
-        _plain_numbers(axes)
+        batches = sorted(steps["batch_size"].unique())
+        axes.set_xticks(batches, [str(batch) for batch in batches])
+        axes.set_xticks([], minor=True)
+        _plain_numbers(axes.yaxis)
         axes.get_legend().remove()
     _shared_legend(figure)
     return figure
@@ -156,49 +156,61 @@ def _loss_panels(curves: pd.DataFrame) -> Figure:
     style = arm_style(curves["method"])
     scenarios = list(curves["scenario"].unique())
     figure = Figure(figsize=(8.2, 3.1 * len(scenarios)), layout="constrained")
-    rows = figure.subplots(len(scenarios), 2, squeeze=False, sharex=True)
+    rows = figure.subplots(len(scenarios), 2, squeeze=False)
     for row, scenario in zip(rows, scenarios, strict=True):
         for axes, subset in zip(row, ("forget", "retain"), strict=True):
-            sns.lineplot(
-                curves[curves["scenario"] == scenario],
-                x="relative_step",
-                y=f"{subset}_loss",
-                hue="method",
-                style="method",
-                hue_order=style.order,
-                style_order=style.order,
-                palette=style.palette,
-                dashes=style.dashes,
-                estimator="median",
-                errorbar=("pi", 100),
-                ax=axes,
-            )
-            axes.axvline(1, color="#666666", linewidth=1)
-            axes.set(xscale="log", yscale="log", title=f"{scenario}: {subset} loss")
-            axes.set(xlabel="steps / T*", ylabel="cross-entropy (nats)")
-            _plain_numbers(axes)
-            axes.get_legend().remove()
+            _loss_panel(axes, curves[curves["scenario"] == scenario], f"{subset}_loss", style)
+            axes.set(title=f"{scenario}: {subset} loss", ylabel="cross-entropy (nats)" if subset == "forget" else "")
     _shared_legend(figure)
     return figure
 
 
-def _resampled(run: pd.DataFrame) -> pd.DataFrame:
-    """One run on the common grid of relative time, so that a median over seeds compares like with like."""
-    known = run[run["relative_step"] > 0]
-    end = known.dropna(subset=["forget_loss", "retain_loss"])["relative_step"].max()
-    grid = RELATIVE_GRID[(known["relative_step"].min() <= RELATIVE_GRID) & (end >= RELATIVE_GRID)]
-    columns = {
-        name: np.interp(np.log(grid), np.log(known["relative_step"]), known[name])
-        for name in ("forget_loss", "retain_loss")
+def _loss_panel(axes: Axes, curves: pd.DataFrame, column: str, style: ArmStyle) -> None:
+    look = {
+        "x": "relative_step",
+        "y": column,
+        "hue": "method",
+        "style": "method",
+        "hue_order": style.order,
+        "style_order": style.order,
+        "palette": style.palette,
+        "dashes": style.dashes,
+        "ax": axes,
     }
-    return pd.DataFrame({"relative_step": grid, **columns})
+    sns.lineplot(_median_run(curves, column), **look, linewidth=2.5)
+    sns.lineplot(curves, **look, units="seed", estimator=None, linewidth=0.8, alpha=0.7, legend=False)
+    axes.axvline(1, color="#666666", linewidth=1)
+    axes.set(yscale="log", xlabel="steps / T*", xlim=(0, None))
+    _plain_numbers(axes.yaxis)
+    axes.get_legend().remove()
 
 
-def _plain_numbers(axes: Axes) -> None:
-    """Tick labels a person would write, and none between them."""
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+def _until_collapse(curves: pd.DataFrame) -> pd.DataFrame:
+    """Each run up to its first loss beyond `COLLAPSED`: what a wreck does afterwards says nothing."""
+    wrecked = (curves["forget_loss"] > COLLAPSED) | (curves["retain_loss"] > COLLAPSED)
+    before = wrecked.groupby([curves["scenario"], curves["method"], curves["seed"]]).cumsum() == 0
+    return curves[before]
+
+
+def _median_run(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The median over seeds on a common grid of relative time, up to where the first seed ends."""
+    medians = []
+    for method, of_method in curves.groupby("method"):
+        runs = [run for _, run in of_method.groupby("seed")]
+        end = min(run["relative_step"].max() for run in runs)
+        grid = np.linspace(0, end, GRID_POINTS)
+        values = [np.interp(grid, run["relative_step"], run[column]) for run in runs]
+        medians.append(pd.DataFrame({"method": method, "relative_step": grid, column: np.median(values, axis=0)}))
+    return pd.concat(medians)
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Ticks of a logarithmic axis as a person would write them: enough of them where it spans less than two decades."""
+    low, high = axis.get_view_interval()
+    digits = (1, 2, 5) if high / low < FEW_DECADES else (1,)
+    axis.set_major_locator(LogLocator(subs=digits))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _shared_legend(figure: Figure) -> None:

@@ -27,6 +27,8 @@ def step_table(results: Results) -> Table | None:
     steps = results.cases[results.cases["kind"] == "step"]
     if steps.empty:
         return None
+    arm = {name: place for place, name in enumerate(arm_style(steps["method"]).order)}
+    steps = steps.assign(arm=steps["method"].map(arm)).sort_values(["model", "batch_size", "arm"])
     columns = {
         "model": lambda row: row["model"],
         "batch": lambda row: f"{row['batch_size']}",

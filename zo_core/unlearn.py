@@ -26,7 +26,8 @@ class Trajectory(Generic[E]):
     Attributes:
         steps: optimizer steps taken before each evaluation, ascending, beginning with 0.
         evaluations: what `evaluate` returned at those steps.
-        completed: T*, the first of `steps` (after 0) at which the stop rule held; None if it never did.
+        completed: T*, the first of `steps` at which the stop rule held; None if it never did. 0 means that there was
+            nothing to do; the run ended there.
         diverged: the step whose loss was not finite; None if all were. The run ended there.
     """
 
@@ -60,7 +61,7 @@ def unlearn(
     Args:
         batches: (inputs, targets) of the forget set, at least as many as the run has steps.
         evaluate: looks at the model; called before the first step, at the steps of `evaluate_at`, at the last step.
-        completed: the stop rule, asked about every evaluation but the one before the first step.
+        completed: the stop rule, asked about every evaluation until it holds.
         max_steps: give up here if the stop rule has not held by then.
         horizon: after completion at T*, go on to step (1 + horizon) * T*.
         evaluate_at: ascending step numbers; `geometric_steps()` if None.
@@ -71,7 +72,9 @@ def unlearn(
     model.eval()
     schedule = iter(geometric_steps() if evaluate_at is None else evaluate_at)
     steps, evaluations = [0], [evaluate()]
-    completed_at: int | None = None
+    completed_at = 0 if completed(evaluations[0]) else None
+    if completed_at == 0 or max_steps == 0:
+        return Trajectory(tuple(steps), tuple(evaluations), completed_at, diverged=None)
     last, due = max_steps, next(schedule, None)
     for step, (inputs, targets) in enumerate(batches, start=1):
         if not math.isfinite(_loss_or_nan(optimizer, model, objective, inputs, targets)):

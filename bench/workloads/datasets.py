@@ -185,12 +185,12 @@ def _torchvision_set(name: str, open_split: Callable[[str, bool, bool], Any]) ->
             raise ValueError(f"dataset {name!r} is not in {source.root}: add --download to fetch it") from None
         except OSError as error:
             raise ValueError(f"dataset {name!r} could not be read or fetched: {error}") from None
-        return ImageData(*_in_memory(train), *_in_memory(test), _class_names(train))
+        return ImageData(*in_memory(train), *in_memory(test), _class_names(train))
 
     return load
 
 
-def _in_memory(dataset: Any) -> tuple[Tensor, Tensor]:
+def in_memory(dataset: Any) -> tuple[Tensor, Tensor]:
     """Pixels in [0, 1] as (N, C, H, W), and labels, of torchvision's array-backed data sets."""
     pixels = torch.as_tensor(dataset.data)
     labels = torch.as_tensor(dataset.targets if hasattr(dataset, "targets") else dataset.labels).long()

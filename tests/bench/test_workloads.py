@@ -1,0 +1,219 @@
+"""Models, data, splits: they adapt, they are reproducible, and they never leak the forget set."""
+
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from bench.profile import Training
+from bench.workloads.datasets import in_memory, loader
+from bench.workloads.models import ImageSpec, build_model, check_model, model_bytes, models
+from bench.workloads.splits import endless_batches, split
+from bench.workloads.training import train_from_scratch, training_steps
+
+DIGITS = loader("digits", None, False, None)
+
+# Smallest square images in 32-pixel steps, of one channel, that these torchvision families take; the others take 32.
+LARGER = {"alexnet": 64, "inception_v3": 96, "maxvit_t": 224, "vit_h_14": 224}
+SLOW = {"regnet_y_128gf"}  # 2.6 GB of weights, built for real
+
+
+@pytest.mark.parametrize("name", [name for name in models if name not in SLOW])
+def test_every_model_adapts_to_channels_and_classes(name: str) -> None:
+    check_model(name, ImageSpec(channels=1, size=LARGER.get(name, 32), classes=7))
+
+
+def test_every_torchvision_classification_model_is_there() -> None:
+    assert set(torchvision.models.list_models(module=torchvision.models)) <= set(models)
+
+
+def test_a_model_that_does_not_take_the_images_is_told() -> None:
+    with pytest.raises(ValueError, match="'alexnet' does not take 32x32 images .* change image_size") as error:
+        check_model("alexnet", ImageSpec(1, 32, 10))
+    assert "\n" not in str(error.value)
+
+
+def test_resnets_get_the_cifar_stem_on_small_images_only() -> None:
+    small, large = (build_model("resnet18", ImageSpec(3, size, 10), seed=0) for size in (32, 224))
+    assert (small.conv1.kernel_size, small.conv1.stride) == ((3, 3), (1, 1))
+    assert (large.conv1.kernel_size, large.conv1.stride) == ((7, 7), (2, 2))
+
+
+def test_model_sizes() -> None:
+    """Counted by hand: 3x3 kernels and biases of 1-16-32-64 channels, then 256 to 10."""
+    parameters = (9 + 1) * 16 + (9 * 16 + 1) * 32 + (9 * 32 + 1) * 64 + (256 + 1) * 10
+    assert model_bytes("cnn", ImageSpec(1, 8, 10)) == 4 * parameters
+    assert sum(p.numel() for p in build_model("resnet20", ImageSpec(3, 32, 10), 0).parameters()) == 269_722
+
+
+def test_weights_depend_on_the_seed_alone() -> None:
+    spec = ImageSpec(1, 8, 10)
+    torch.manual_seed(1)
+    first = build_model("cnn", spec, seed=3)
+    state = torch.random.get_rng_state()
+    second, other = build_model("cnn", spec, seed=3), build_model("cnn", spec, seed=4)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first[0].weight, other[0].weight)
+
+
+def test_digits_are_scikit_learns_digits() -> None:
+    """Standardizing is affine: undone by the known range 0 to 16, the very same rows come back."""
+    data, truth = DIGITS(8), load_digits()
+    images = torch.cat([data.train_images, data.test_images]).flatten(1).double()
+    pixels = (16 * (images - images.min()) / (images.max() - images.min())).round().numpy()
+    labels = torch.cat([data.train_labels, data.test_labels]).numpy()
+    ours, theirs = np.column_stack([pixels, labels]), np.column_stack([truth.data, truth.target])
+    assert sorted(map(tuple, ours)) == sorted(map(tuple, theirs))
+    counts = torch.bincount(data.test_labels)
+    assert (counts.max() - counts.min()).item() <= 2  # stratified
+
+
+def test_images_are_standardized_and_resized() -> None:
+    data = DIGITS(32)
+    assert data.spec == ImageSpec(channels=1, size=32, classes=10)
+    assert DIGITS(8).train_images.mean().item() == pytest.approx(0, abs=1e-5)
+    assert DIGITS(8).train_images.std().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_fake_images_have_any_resolution() -> None:
+    data = loader("fake:3x48x48", None, False, None)(48)
+    assert data.spec == ImageSpec(3, 48, 10)
+
+
+def write_images(folder: Path, classes: tuple[str, ...], count: int) -> None:
+    rng = np.random.default_rng(0)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = rng.integers(0, 255, (40, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{index}.png")
+
+
+def test_an_image_folder_with_train_and_test(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", ("cat", "dog"), 6)
+    write_images(tmp_path / "test", ("cat", "dog"), 2)
+    data = loader(f"imagefolder:{tmp_path}", None, False, None)(16)
+    assert (data.train_images.shape, data.test_images.shape) == ((12, 3, 16, 16), (4, 3, 16, 16))
+    assert data.classes == ("cat", "dog")
+    assert split(data, "class:dog", 0).forgotten_class == 1
+
+
+def test_an_image_folder_to_be_split(tmp_path: Path) -> None:
+    write_images(tmp_path, ("cat", "dog"), 10)
+    data = loader(f"imagefolder:{tmp_path}", None, False, 0.3)(16)
+    assert (len(data.train_labels), len(data.test_labels)) == (14, 6)
+    with pytest.raises(ValueError, match="make train/ and test/ in it, or set test_fraction"):
+        loader(f"imagefolder:{tmp_path}", None, False, None)(16)
+
+
+@pytest.mark.parametrize(
+    ("name", "root", "words"),
+    [
+        ("cifar10", None, "needs --data-root DIR"),
+        ("cifar10", "empty", "not in .*: add --download"),
+        ("svhn", "empty", "not in .*: add --download"),
+        ("mnist", "empty", "not in .*: add --download"),
+        ("imagefolder:nowhere", None, "imagefolder:nowhere: there is no such folder"),
+        ("imagefolder:", None, "write imagefolder:PATH"),
+        ("fake:3x10", None, "write fake:CxHxW"),
+        ("fake:3x10x20", None, "square"),
+    ],
+)
+def test_missing_data_are_told(tmp_path: Path, name: str, root: str | None, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as error:
+        loader(name, tmp_path if root else None, False, None)(32)
+    assert "\n" not in str(error.value)
+
+
+def test_a_torchvision_set_is_read_from_its_own_files(tmp_path: Path) -> None:
+    """MNIST's published format (IDX: big-endian magic number and sizes, then bytes), with known pixels."""
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
+    for part in ("train", "t10k"):
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">4i", 2051, 20, 28, 28) + pixels.tobytes())
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, 20) + bytes(range(10)) * 2)
+    data = loader("mnist", tmp_path, False, None)(28)
+    assert data.test_labels.tolist() == list(range(10)) * 2
+    standardized = (pixels - pixels.mean()) / pixels.std(ddof=1)
+    assert np.allclose(data.train_images[:, 0].numpy(), standardized, atol=1e-4)
+    assert data.classes[3] == "3 - three"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (np.zeros((5, 28, 28), np.uint8), (5, 1, 28, 28)),  # MNIST
+        (np.zeros((5, 32, 32, 3), np.uint8), (5, 3, 32, 32)),  # CIFAR
+        (np.zeros((5, 3, 32, 32), np.uint8), (5, 3, 32, 32)),  # SVHN
+    ],
+)
+def test_channels_come_first(pixels: np.ndarray, expected: tuple[int, ...]) -> None:
+    images, labels = in_memory(SimpleNamespace(data=pixels, labels=[0, 1, 2, 3, 4]))
+    assert images.shape == expected
+    assert labels.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("scenario", ["class:3", "random:0.1"])
+def test_a_split_is_a_partition(scenario: str) -> None:
+    data = DIGITS(8)
+    parts = split(data, scenario, seed=0)
+    assert torch.equal(torch.cat([parts.forget, parts.retain]).sort().values, torch.arange(len(data.train_labels)))
+
+
+def test_a_class_scenario_forgets_the_class_and_tests_without_it() -> None:
+    data = DIGITS(8)
+    parts = split(data, "class:3", seed=0)
+    assert set(data.train_labels[parts.forget].tolist()) == {3}
+    assert 3 not in data.train_labels[parts.retain]
+    assert 3 not in data.test_labels[parts.test]
+    assert len(parts.test) == (data.test_labels != 3).sum()
+
+
+def test_a_random_scenario_depends_on_the_seed() -> None:
+    data = DIGITS(8)
+    first, again, other = (split(data, "random:0.1", seed).forget for seed in (0, 0, 1))
+    assert len(first) == round(0.1 * 1437)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_class_that_is_not_there_is_told() -> None:
+    with pytest.raises(ValueError, match=r"class:11: no such class in the data; choose from: 0, 1, 2"):
+        split(DIGITS(8), "class:11", seed=0)
+
+
+def test_batches_see_every_sample_once_a_round_and_nothing_else() -> None:
+    data = DIGITS(8)
+    indices = torch.arange(5, 15)
+    markers = torch.arange(len(data.train_labels), dtype=torch.float32)
+    stream = endless_batches(markers, data.train_labels, indices, batch_size=4, seed=0)
+    seen = torch.cat([next(stream)[0] for _ in range(5)]).long()
+    assert torch.equal(seen[:10].sort().values, indices)
+    assert torch.equal(seen[10:].sort().values, indices)
+    again = endless_batches(markers, data.train_labels, indices, batch_size=4, seed=0)
+    assert torch.equal(torch.cat([next(again)[0] for _ in range(5)]).long(), seen)
+
+
+def test_batches_may_be_larger_than_the_data() -> None:
+    images, labels = next(endless_batches(torch.zeros(3, 1), torch.arange(3), torch.arange(3), 7, seed=0))
+    assert labels.bincount().tolist() in ([2, 2, 3], [2, 3, 2], [3, 2, 2])
+    assert len(images) == 7
+
+
+def test_training_learns_the_digits_and_repeats_itself() -> None:
+    data, everything = DIGITS(8), torch.arange(1437)
+    training = Training(epochs=4, batch_size=64, lr=0.1)
+    assert training_steps(training, 1437) == 4 * 23
+    first, second = (train_from_scratch("cnn", data, everything, training, 0, torch.device("cpu")) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    with torch.no_grad():
+        accuracy = (first(data.test_images).argmax(1) == data.test_labels).double().mean().item()
+    assert accuracy > 0.9
