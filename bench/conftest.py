@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -30,7 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--country", metavar="ISO3", help="grid for the emissions, instead of the profile's")
     group.addoption("--data-root", type=Path, metavar="DIR", help="folder of torchvision's data sets")
     group.addoption("--download", action="store_true", help="fetch a torchvision data set that is not there")
-    group.addoption("--checkpoints", type=Path, default=options.CHECKPOINTS, metavar="DIR", help="cache of trained models")
+    group.addoption(
+        "--checkpoints", type=Path, default=options.CHECKPOINTS, metavar="DIR", help="cache of trained models"
+    )
     group.addoption("--resume", action="store_true", help="keep what an interrupted run has finished")
 
 
@@ -100,7 +102,7 @@ def _start(session: pytest.Session) -> None:
     profile = settings.profile
     torch.set_num_threads(profile.threads)
     data = loader(profile.dataset, settings.data_root, settings.download, profile.test_fraction)
-    check_data(data, [item.callspec.params["case"] for item in session.items if not item.get_closest_marker("skip")])
+    check_data(data, [_case(item) for item in session.items if not item.get_closest_marker("skip")])
     run = describe_run(profile, session.config.invocation_params.args)
     journal = Journal(settings.journal, run.fingerprint, settings.resume)
     pending = [item for item in session.items if item.nodeid not in journal.entries]
@@ -111,6 +113,11 @@ def _start(session: pytest.Session) -> None:
     session.items = pending
     session.config.stash[SUITE] = Suite(settings, data, run, journal, progress)
     reporter.showfspath = reporter._show_progress_info = False  # the progress lines say more
+
+
+def _case(item: pytest.Item) -> Case:
+    assert isinstance(item, pytest.Function)
+    return cast("Case", item.callspec.params["case"])
 
 
 def _parameter(case: Case, profile: str) -> Any:

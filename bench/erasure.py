@@ -56,9 +56,7 @@ class Erasure:
 
     def first_step(self) -> Step:
         """The method's step on the first batch."""
-        return prepare_step(
-            self.case.method, self.fresh_model().eval(), next(self.batches()), self.hyperparameters
-        )
+        return prepare_step(self.case.method, self.fresh_model().eval(), next(self.batches()), self.hyperparameters)
 
     def follow(self, track: Callable[[Iterable[Any]], Iterable[Any]]) -> Trajectory[Evaluation]:
         """The whole run, to completion and the profile's horizon beyond, evaluated along the way."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bench.record import Kind
 from bench.registry import Registry
 from zo_core import ZOSGD, cross_entropy, take_step
 
@@ -34,7 +34,7 @@ class Method:
 
     description: str
     forward_equivalents: int
-    kinds: frozenset[Literal["step", "unlearning"]]
+    kinds: frozenset[Kind]
     optimizer: Callable[[nn.Module, Hyperparameters], Optimizer] | None = None
 
 
@@ -54,10 +54,10 @@ class Step:
 
 
 methods: Registry[Method] = Registry("method")
-BOTH: frozenset[Literal["step", "unlearning"]] = frozenset({"step", "unlearning"})
+BOTH: frozenset[Kind] = frozenset({"step", "unlearning"})
 
 
-def methods_for(kind: Literal["step", "unlearning"]) -> list[str]:
+def methods_for(kind: Kind) -> list[str]:
     """Names of the arms that take part in cases of this kind."""
     return [name for name in methods if kind in methods.get(name).kinds]
 

@@ -12,7 +12,6 @@ from bench.json_option import DEFAULT_JSON, ROOT
 from bench.preflight import check_device, check_names, prepare_output
 from bench.profile import Profile, load_profile
 
-
 CHECKPOINTS = ROOT / ".cache" / "checkpoints"
 
 

@@ -1,11 +1,10 @@
 """How a case ended: out of memory is a result, not a crash; and why a figure is missing."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 
-from bench.record import Case, Record
+from bench.record import Case, Kind, Record
 
 MESSAGES = ("can't allocate memory", "out of memory", "not enough memory")
 
@@ -15,9 +14,7 @@ UNMEASURED = {
 }
 
 
-def record_or_out_of_memory(
-    kind: Literal["step", "unlearning"], case: Case, model_bytes: int, measure: Callable[[], Record]
-) -> Record:
+def record_or_out_of_memory(kind: Kind, case: Case, model_bytes: int, measure: Callable[[], Record]) -> Record:
     """The record that `measure` makes, or one that says that the memory did not suffice."""
     try:
         return measure()

@@ -8,7 +8,7 @@ from bench.instruments.energy import check_country
 from bench.instruments.machine import available_devices
 from bench.methods import methods, methods_for
 from bench.profile import Profile
-from bench.record import Case
+from bench.record import Case, Kind
 from bench.workloads.datasets import ImageData, check_dataset
 from bench.workloads.models import check_model, models
 from bench.workloads.splits import check_scenario, split
@@ -79,7 +79,7 @@ def prepare_output(path: Path) -> None:
         raise ValueError(f"cannot write {path}: permission denied; choose another file")
 
 
-def _check_method(name: str, kind: str) -> None:
-    choices = methods_for("step" if kind == "step" else "unlearning")
+def _check_method(name: str, kind: Kind) -> None:
+    choices = methods_for(kind)
     if name not in choices:
         raise ValueError(f"unknown method {name!r} for {kind} cases; choose from: {', '.join(choices)}")

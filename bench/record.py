@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
+Kind = Literal["step", "unlearning"]
 
 
 class _Strict(BaseModel):
@@ -108,7 +109,7 @@ class Record(_Strict):
     """One case: what was run, how it ended, what was measured."""
 
     schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
-    kind: Literal["step", "unlearning"]
+    kind: Kind
     outcome: Literal["ok", "diverged", "out-of-memory"]
     case: Case
     model_bytes: int

@@ -13,7 +13,8 @@ from torch import nn
 from bench.instruments.energy import EnergyMeter
 from bench.instruments.machine import describe_commit, describe_machine
 from bench.journal import Journal
-from bench.options import ROOT, Settings
+from bench.json_option import ROOT
+from bench.options import Settings
 from bench.profile import Profile
 from bench.progress import Progress
 from bench.record import Case, Record, Run

@@ -13,12 +13,12 @@ from bench.instruments.memory import tensor_peak
 from bench.methods import Hyperparameters, forward_loss, prepare_step
 from bench.outcome import UNMEASURED, record_or_out_of_memory
 from bench.profile import StepPlan
-from bench.record import Case, Record
+from bench.record import Case, Kind, Record
 from bench.session import Suite
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import build_model, model_bytes
 
-KIND = "step"
+KIND: Kind = "step"
 IDLE = Hyperparameters(lr=0.0, eps=1e-3, seed=0)
 
 

@@ -16,13 +16,13 @@ from bench.instruments.memory import tensor_peak
 from bench.methods import methods
 from bench.outcome import UNMEASURED, record_or_out_of_memory
 from bench.quality import Evaluation, curve, quality
-from bench.record import Case, Completion, Record, StepEnergy
+from bench.record import Case, Completion, Kind, Record, StepEnergy
 from bench.session import Suite
 from bench.workloads.models import model_bytes
 from bench.workloads.training import first_training_step, train_from_scratch, training_steps
 from zo_core import Trajectory
 
-KIND = "unlearning"
+KIND: Kind = "unlearning"
 T = TypeVar("T")
 
 

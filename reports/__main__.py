@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from reports.load import UnreadableJson, load
+from reports.load import UnreadableJsonError, load
 from reports.page import write_report
 
 LATEST = Path(__file__).resolve().parent / "latest"
@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         written = write_report(load(options.json or [LATEST / "benchmark.json"]), options.out)
-    except UnreadableJson as error:
+    except UnreadableJsonError as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot write the report to {options.out}: {error.strerror}; choose another folder with --out")

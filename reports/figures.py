@@ -102,8 +102,8 @@ def loss_curves(results: Results) -> Drawing | None:
         "loss-curves",
         "Loss through completion and beyond",
         f"A thin line a seed ({seeds} seeds), the thick one their median while all of them last. Each run's steps are "
-        f"divided by its own T*, the first evaluation at which the forget set is forgotten, marked at 1. A run is drawn "
-        f"to its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that "
+        f"divided by its own T*, the first evaluation at which the forget set is forgotten, marked at 1. A run is "
+        f"drawn to its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that "
         "never complete, or have nothing to forget, are left out. The loss axis is logarithmic.",
         "Forget loss and retain loss against relative time, one row a scenario; completion is marked at 1.",
         _loss_panels(curves),
@@ -142,12 +142,14 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
             errorbar=None,
             ax=axes,
         )
-        axes.set(xscale="log", yscale="log", title=model, xlabel="batch size", ylabel=label if model == models[0] else "")
+        axes.set(
+            xscale="log", yscale="log", title=model, xlabel="batch size", ylabel=label if model == models[0] else ""
+        )
         batches = sorted(steps["batch_size"].unique())
         axes.set_xticks(batches, [str(batch) for batch in batches])
         axes.set_xticks([], minor=True)
         _plain_numbers(axes.yaxis)
-        axes.get_legend().remove()
+        axes.legend_ = None
     _shared_legend(figure)
     return figure
 
@@ -182,7 +184,7 @@ def _loss_panel(axes: Axes, curves: pd.DataFrame, column: str, style: ArmStyle) 
     axes.axvline(1, color="#666666", linewidth=1)
     axes.set(yscale="log", xlabel="steps / T*", xlim=(0, None))
     _plain_numbers(axes.yaxis)
-    axes.get_legend().remove()
+    axes.legend_ = None
 
 
 def _until_collapse(curves: pd.DataFrame) -> pd.DataFrame:

@@ -40,7 +40,7 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
         staged = Path(workshop)
-        sections = [_section(results, index, staged) for index in range(len(results.runs))]
+        sections = [_section(results, number, staged) for number in range(1, len(results.runs) + 1)]
         page = _template().render(sections=sections, origin=machine_table(results), runs=results.runs)
         (staged / "index.html").write_text(page, encoding="utf-8")
         results.cases.to_csv(staged / "results.csv", index=False)
@@ -48,21 +48,21 @@ def write_report(results: Results, folder: Path) -> list[Path]:
         return [Path(shutil.move(staged / name, folder / name)) for name in names]
 
 
-def _section(results: Results, index: int, staged: Path) -> Section:
-    one = _of_run(results, index)
-    prefix = f"run{index + 1}-" if len(results.runs) > 1 else ""
+def _section(results: Results, number: int, staged: Path) -> Section:
+    one = _of_run(results, number)
+    prefix = f"run{number}-" if len(results.runs) > 1 else ""
     drawings = [(drawing, _save(drawing.figure, staged / f"{prefix}{drawing.name}")) for drawing in draw_all(one)]
     tables = [table for table in (quality_table(one), step_table(one)) if table is not None]
-    run = results.runs[index]
-    title = f"Run {index + 1}: profile {run.profile} on {run.machine.processor}" if prefix else ""
+    run = results.runs[number - 1]
+    title = f"Run {number}: profile {run.profile} on {run.machine.processor}" if prefix else ""
     return Section(title, drawings, tables)
 
 
-def _of_run(results: Results, index: int) -> Results:
+def _of_run(results: Results, number: int) -> Results:
     return replace(
         results,
-        cases=results.cases[results.cases["run"] == index],
-        curves=results.curves[results.curves["run"] == index],
+        cases=results.cases[results.cases["run"] == number],
+        curves=results.curves[results.curves["run"] == number],
     )
 
 

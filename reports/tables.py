@@ -9,7 +9,7 @@ from reports.load import Results
 from reports.style import arm_style
 
 MIB = 2**20
-MISSING = "–"
+MISSING = "n/a"
 
 
 @dataclass(frozen=True)

@@ -57,17 +57,22 @@ class ZOSGD(Optimizer):
         super().__init__(params, {"lr": lr, "eps": eps, "maximize": maximize})
         self.queries = queries
         self.noise = PooledNoise(seed)
-        self.state["progress"] = {"step": 0, "seed": seed}
+        self.steps_taken = 0
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a group, as every torch optimizer does; raises ValueError for one it could not update."""
         super().add_param_group(param_group)
         _check_group(self.param_groups[-1])
 
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs to go on to the bit: the groups, the seed and the steps taken."""
+        return super().state_dict() | {"seed": self.noise.seed, "steps_taken": self.steps_taken}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` stopped, with its seed."""
         super().load_state_dict(state_dict)
-        self.noise = PooledNoise(self.state["progress"]["seed"])
+        self.noise = PooledNoise(state_dict["seed"])
+        self.steps_taken = state_dict["steps_taken"]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> float:  # type: ignore[override]
@@ -85,25 +90,24 @@ class ZOSGD(Optimizer):
             After these, and after any exception of the closure's own, the parameters are as they were before the
             step, to rounding.
         """
-        progress = self.state["progress"]
         measured: list[tuple[_Perturbation, float]] = []
         total = 0.0
         for query in range(self.queries):
             for perturbation, _ in measured:
                 perturbation.move_to(0.0)
-            perturbation = self._perturbation(progress["step"], query)
+            perturbation = self._perturbation(query)
             plus, minus = perturbation.two_sided(closure)
             measured.append((perturbation, (plus - minus) / (2 * self.queries)))
             total += plus + minus
         for perturbation, half_difference in measured:
             perturbation.restore_and_update(half_difference)
-        progress["step"] += 1
+        self.steps_taken += 1
         return total / (2 * self.queries)
 
-    def _perturbation(self, step: int, query: int) -> "_Perturbation":
+    def _perturbation(self, query: int) -> "_Perturbation":
         return _Perturbation(
             [
-                (self.noise.direction(chunks, step, query, index), group)
+                (self.noise.direction(chunks, self.steps_taken, query, index), group)
                 for index, group in enumerate(self.param_groups)
                 if (chunks := _chunks(group, self.noise.chunk_numbers))
             ]

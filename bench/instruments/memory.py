@@ -71,7 +71,7 @@ class _Ledger(TorchDispatchMode):
     """Live bytes by category, now and at the peak."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = dict.fromkeys(CATEGORIES, 0)
         self.peak = dict(self.live)
         self._entries: weakref.WeakKeyDictionary[torch.UntypedStorage, _Entry] = weakref.WeakKeyDictionary()

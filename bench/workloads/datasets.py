@@ -101,9 +101,7 @@ def load_dataset(name: str, source: Source) -> ImageData:
     )
 
 
-def loader(
-    name: str, root: Path | None, download: bool, test_fraction: float | None
-) -> Callable[[int], ImageData]:
+def loader(name: str, root: Path | None, download: bool, test_fraction: float | None) -> Callable[[int], ImageData]:
     """`load_dataset` for an image size in pixels; each size is loaded once."""
     return cache(lambda image_size: load_dataset(name, Source("", image_size, root, download, test_fraction)))
 
@@ -130,7 +128,7 @@ def fake(source: Source) -> ImageData:
         channels, height, width = (int(part) for part in source.argument.split("x"))
     except ValueError:
         raise ValueError(f"fake:{source.argument}: write fake:CxHxW, such as fake:3x224x224") from None
-    if not 0 < channels or not 0 < height == width:
+    if not channels > 0 or not 0 < height == width:
         raise ValueError(f"fake:{source.argument}: channels must be positive and images square")
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(FAKE_TRAIN + FAKE_TEST, channels, height, width, generator=generator)

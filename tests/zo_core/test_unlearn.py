@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 import torch
@@ -131,6 +132,6 @@ def test_a_loss_that_is_not_finite_ends_the_run(model: nn.Module, zeroth_order: 
 def test_geometric_steps_begin_one_by_one_and_then_grow_by_the_ratio() -> None:
     steps = [step for step, _ in zip(geometric_steps(1.1), range(60), strict=False)]
     assert steps[:10] == list(range(1, 11))
-    ratios = [b / a for a, b in zip(steps[30:], steps[31:], strict=False)]
+    ratios = [b / a for a, b in pairwise(steps[30:])]
     assert max(ratios) < 1.1 + 1 / steps[30]
     assert min(ratios) >= 1.1

@@ -1,0 +1,119 @@
+"""Records with figures that are easy to recompute: memory 1 MiB times batch, time 1 ms times batch, and so on."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from bench.record import Case, Completion, Curve, Machine, Memory, Quality, Record, Run, StepEnergy, StepTime
+
+MIB = 2**20
+
+
+def case(**changes: object) -> Case:
+    start: dict[str, object] = {
+        "method": "zo-ga",
+        "model": "cnn",
+        "dataset": "digits",
+        "image_size": 8,
+        "batch_size": 4,
+        "device": "cpu",
+        "threads": 1,
+        "seed": 0,
+    }
+    return Case.model_validate(start | changes)
+
+
+def step_record(method: str, batch: int, model: str = "cnn") -> Record:
+    factor = {"forward": 1, "zo-ga": 2, "fo-ga": 3}.get(method, 4)
+    return Record(
+        kind="step",
+        outcome="ok",
+        case=case(method=method, batch_size=batch, model=model),
+        model_bytes=MIB,
+        time=StepTime(step_s=factor * batch / 1000, forward_s=batch / 1000, times_two_forwards=factor / 2, rounds=5),
+        memory=Memory(tensor_peak_bytes=factor * batch * MIB, tensor_by_category={"parameters": MIB}),
+        energy=StepEnergy(
+            joules_per_step=factor * batch / 10,
+            co2e_g_per_step=factor * batch / 1e4,
+            window_s=2.0,
+            steps=10,
+            basis="estimated",
+            backend="test",
+            country="FRA",
+        ),
+        notes={"memory.process_peak_bytes": "not measured"},
+    )
+
+
+def unlearning_record(method: str, seed: int, completed: int | None = 10, outcome: str = "ok") -> Record:
+    """Forget loss 0.01 * 2^step, retain loss a tenth of it, every step up to 20, T* at `completed`."""
+    steps = list(range(21))
+    losses = [0.01 * 2**step for step in steps]
+    flat = [100.0] * len(steps)
+    curve = Curve(
+        step=steps,
+        forget_loss=losses,
+        retain_loss=[loss / 10 for loss in losses],
+        test_loss=losses,
+        forget_accuracy=flat,
+        retain_accuracy=flat,
+        test_accuracy=flat,
+        distance=[float(step) for step in steps],
+    )
+    return Record.model_validate(
+        {
+            "kind": "unlearning",
+            "outcome": outcome,
+            "case": case(method=method, seed=seed, scenario="class:3"),
+            "model_bytes": MIB,
+            "memory": Memory(tensor_peak_bytes=2 * MIB),
+            "quality": Quality(ua=90 + seed, ra=80 + seed, ta=70 + seed, tow=0.9) if completed else None,
+            "completion": Completion(
+                reached=completed is not None,
+                step=completed,
+                seconds=1.5 if completed else None,
+                joules=20.0 if completed else None,
+                forward_equivalents=20.0 if completed else None,
+            ),
+            "curve": None if method == "retrain" else curve,
+        }
+    )
+
+
+def full_set() -> list[Record]:
+    steps = [step_record(m, b, n) for n in ("cnn", "net") for b in (1, 8) for m in ("forward", "fo-ga", "zo-ga")]
+    return steps + [unlearning_record(m, s) for m in ("retrain", "fo-ga", "zo-ga") for s in range(3)]
+
+
+@pytest.fixture
+def write_json(tmp_path: Path) -> Callable[..., Path]:
+    def write(records: Iterable[Record] | None = None, name: str = "benchmark.json", processor: str = "A CPU") -> Path:
+        machine = Machine(
+            processor=processor,
+            cores=2,
+            memory_bytes=2**34,
+            accelerator=None,
+            system="Linux 6",
+            python="3.11.7",
+            versions={"torch": "2.11.0"},
+        )
+        run = Run(
+            profile="test",
+            command="pytest bench/ --benchmark-json",
+            started="2026-01-01T00:00:00+00:00",
+            commit="0123456789abcdef",
+            dirty=False,
+            machine=machine,
+            fingerprint="f",
+        )
+        entries = [
+            {"name": record.case.id, "extra_info": {"record": record.model_dump(mode="json")}}
+            for record in (full_set() if records is None else records)
+        ]
+        path = tmp_path / name
+        path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries}))
+        return path
+
+    return write

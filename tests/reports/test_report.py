@@ -1,0 +1,219 @@
+"""Figures, tables and the page: what is drawn is what is in the records."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.record import Record
+from reports import figures, style
+from reports.__main__ import main
+from reports.load import load
+from reports.page import write_report
+from reports.tables import machine_table, quality_table, step_table
+from tests.reports.conftest import full_set, step_record, unlearning_record
+
+Write = Callable[..., Path]
+FILES = {
+    "index.html",
+    "results.csv",
+    *(f"{name}.{kind}" for name in ("memory", "step-time", "step-energy", "loss-curves") for kind in ("svg", "png")),
+}
+
+
+@pytest.fixture(autouse=True)
+def _use_style() -> None:
+    style.use()
+
+
+def lines(drawing: figures.Drawing | None, panel: int) -> dict[str, tuple[list[float], list[float]]]:
+    """What a panel shows, by colour of the line."""
+    assert drawing is not None
+    axes = drawing.figure.axes[panel]
+    drawn = [line for line in axes.lines if len(line.get_xdata()) > 1]
+    return {str(line.get_color()): (list(line.get_xdata()), list(line.get_ydata())) for line in drawn}
+
+
+@pytest.mark.parametrize(
+    ("draw", "factor"),
+    [(figures.memory, 1.0), (figures.step_time, 1.0), (figures.step_energy, 0.1)],
+)
+def test_step_figures_show_the_records(write_json: Write, draw: Callable, factor: float) -> None:
+    """Each arm's figure is its factor times the batch size, in MiB, ms and tenths of a joule."""
+    shown = lines(draw(load([write_json()])), panel=1)
+    palette = style.arm_style(["forward", "fo-ga", "zo-ga"]).palette
+    for method, arm in (("forward", 1), ("zo-ga", 2), ("fo-ga", 3)):
+        x, y = shown[palette[method]]
+        assert x == [1, 8]
+        assert y == pytest.approx([factor * arm * 1, factor * arm * 8])
+
+
+def test_loss_curves_show_every_seed_and_the_median(write_json: Write) -> None:
+    drawing = figures.loss_curves(load([write_json()]))
+    assert drawing is not None
+    assert "3 seeds" in drawing.caption
+    forget = drawing.figure.axes[0]
+    of_arm = [line for line in forget.lines if line.get_color() == style.OKABE_ITO[2]]  # zo-ga
+    drawn = [line for line in of_arm if len(line.get_xdata())]  # the legend has one without data
+    assert len(drawn) == 4
+    for line in drawn:
+        x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+        on_record = np.isclose(x * 10, np.round(x * 10))
+        assert y[on_record] == pytest.approx(0.01 * 2 ** (10 * x[on_record]))
+        assert y.max() <= figures.COLLAPSED
+
+
+def test_an_arm_looks_the_same_in_every_figure() -> None:
+    alone, among = style.arm_style(["zo-ga"]), style.arm_style(["a-new-arm", "fo-ga", "zo-ga"])
+    for look in ("palette", "markers", "dashes"):
+        assert getattr(alone, look)["zo-ga"] == getattr(among, look)["zo-ga"]
+        assert len(set(getattr(among, look).values())) == 3
+
+
+def test_the_step_table_is_in_the_units_it_says(write_json: Write) -> None:
+    table = step_table(load([write_json([step_record("zo-ga", 8)])]))
+    assert table is not None
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    assert row["peak of live tensors, MiB"] == "16.00"
+    assert row["time, ms"] == "16.00"
+    assert row["times two forwards"] == "1.00"
+    assert row["energy, J"] == "1.6"
+    assert row["CO2e, mg"] == "1.6"
+    assert "FRA" in table.note
+
+
+def test_the_quality_table_gives_mean_and_range_of_the_seeds_that_completed(write_json: Write) -> None:
+    records = [unlearning_record("zo-ga", 0), unlearning_record("zo-ga", 2), unlearning_record("zo-ga", 1, None)]
+    table = quality_table(load([write_json(records)]))
+    assert table is not None
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    assert row["completed"] == "2 of 3"
+    assert row["UA"] == "91.0 (90.0 to 92.0)"
+    assert row["RA"] == "81.0 (80.0 to 82.0)"
+    assert row["steps to T*"] == "10"
+
+
+def test_the_origin_names_machine_commit_and_command(write_json: Write) -> None:
+    facts = dict(machine_table(load([write_json()])).rows)
+    assert facts["commit"] == "0123456789ab"
+    assert facts["command"] == "pytest bench/ --benchmark-json"
+    assert facts["memory"] == "16.0 GiB"
+    assert facts["torch"] == "2.11.0"
+
+
+class Links(HTMLParser):
+    """Collects what a page would load, and its ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.ids: list[str] = []
+        self.svgs = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.svgs += tag == "svg"
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href") and not (value or "").startswith("#"):
+                self.loads.append(f"{tag} {value}")
+            if name == "id":
+                self.ids.append(value or "")
+
+
+def test_the_page_needs_nothing_but_itself(write_json: Write, tmp_path: Path) -> None:
+    written = write_report(load([write_json()]), tmp_path / "out")
+    assert {path.name for path in written} == FILES == {path.name for path in (tmp_path / "out").iterdir()}
+    page = Links()
+    page.feed((tmp_path / "out" / "index.html").read_text())
+    assert page.loads == []
+    assert page.svgs == 4
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_csv_holds_every_case(write_json: Write, tmp_path: Path) -> None:
+    write_report(load([write_json()]), tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert len(table) == len(full_set())
+    assert table.loc[table["method"] == "fo-ga", "memory.tensor_peak_bytes"].max() == 24 * 2**20
+
+
+def test_drawing_twice_gives_the_same_bytes(write_json: Write, tmp_path: Path) -> None:
+    results = load([write_json()])
+    first, second = (write_report(results, tmp_path / name) for name in ("a", "b"))
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_several_machines_stand_side_by_side(write_json: Write, tmp_path: Path) -> None:
+    results = load([write_json(name="a.json"), write_json(name="b.json", processor="Another CPU")])
+    write_report(results, tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Run 1: profile test on A CPU" in page
+    assert "Run 2: profile test on Another CPU" in page
+    assert (tmp_path / "out" / "run2-memory.svg").exists()
+
+
+def test_names_from_the_data_are_escaped(write_json: Write, tmp_path: Path) -> None:
+    path = write_json([step_record("zo-ga", 1, model="<script>alert(1)</script>")], processor="<b>CPU</b>")
+    write_report(load([path]), tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<script" not in page
+    assert "<b>CPU" not in page
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [step_record("zo-ga", 1)],
+        [unlearning_record("retrain", 0)],
+        [unlearning_record("zo-ga", 0, completed=None)],
+        [Record.model_validate({**step_record("zo-ga", 1).model_dump(), "time": None, "energy": None, "memory": {}})],
+    ],
+)
+def test_a_part_of_the_data_makes_a_part_of_the_page(write_json: Write, tmp_path: Path, records: list[Record]) -> None:
+    write_report(load([write_json(records)]), tmp_path / "out")
+    assert re.search(r"<td>(zo-ga|retrain)</td>", (tmp_path / "out" / "index.html").read_text())
+
+
+def test_a_failed_report_leaves_the_former_one(
+    write_json: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = load([write_json()])
+    write_report(results, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    monkeypatch.setattr("reports.page.machine_table", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(results, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_the_command_line(write_json: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(write_json()), "--out", str(tmp_path / "out")]) == 0
+    assert "index.html" in capsys.readouterr().out
+    assert main([str(tmp_path / "nope.json")]) == 2
+    assert capsys.readouterr().err.startswith(f"reports: {tmp_path / 'nope.json'}: No such file")
+    (tmp_path / "a-file").touch()
+    assert main([str(write_json()), "--out", str(tmp_path / "a-file")]) == 2
+    assert "choose another folder with --out" in capsys.readouterr().err
+
+
+def test_a_report_needs_no_torch(write_json: Write, tmp_path: Path) -> None:
+    """The laptop of the design: torch cannot even be imported."""
+    (tmp_path / "block").mkdir()
+    (tmp_path / "block" / "torch.py").write_text("raise ImportError('no torch here')")
+    root = Path(__file__).resolve().parent.parent.parent
+    done = subprocess.run(
+        [sys.executable, "-m", "reports", str(write_json()), "--out", str(tmp_path / "out")],
+        cwd=root,
+        env={"PYTHONPATH": str(tmp_path / "block"), "PATH": "", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
