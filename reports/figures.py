@@ -101,10 +101,10 @@ def loss_curves(results: Results) -> Drawing | None:
     return Drawing(
         "loss-curves",
         "Loss through completion and beyond",
-        f"A thin line a seed ({seeds} seeds), the thick one their median while all of them last. Each run's steps are "
-        f"divided by its own T*, the first evaluation at which the forget set is forgotten, marked at 1. A run is "
-        f"drawn to its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that "
-        "never complete, or have nothing to forget, are left out. The loss axis is logarithmic.",
+        f"A thin line a seed ({seeds} seeds), the thick one their median while all of them last. Steps are divided by "
+        "each run's own T*, the first evaluation at which the forget set is forgotten, marked at 1. A run is drawn to "
+        f"its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that never "
+        "complete, or have nothing to forget, are left out. The loss axis is logarithmic.",
         "Forget loss and retain loss against relative time, one row a scenario; completion is marked at 1.",
         _loss_panels(curves),
     )
