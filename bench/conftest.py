@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The suite's own options."""
     group = parser.getgroup("unlearning", "machine unlearning benchmark")
     group.addoption("--profile", default="quick", help=f"what to run: {', '.join(available_profiles())}, or FILE.toml")
-    group.addoption("--device", choices=["cpu", "cuda", "mps"], help="run here instead of on the profile's devices")
+    group.addoption("--device", metavar="DEVICE", help="cpu, cuda or mps: run here instead of on the profile's devices")
     group.addoption("--country", metavar="ISO3", help="grid for the emissions, instead of the profile's")
     group.addoption("--data-root", type=Path, metavar="DIR", help="folder of torchvision's data sets")
     group.addoption("--download", action="store_true", help="fetch a torchvision data set that is not there")

@@ -37,7 +37,7 @@ class Progress:
         stream = os.fdopen(os.dup(STANDARD_OUTPUT), "w", buffering=1, encoding="utf-8")
         self._console = Console(file=stream, highlight=False, markup=False)
         self._bar = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

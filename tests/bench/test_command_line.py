@@ -225,6 +225,7 @@ def test_the_literal_option_has_a_default(pytester: pytest.Pytester) -> None:
     ("arguments", "words"),
     [
         (["--profile", "nope"], "no profile 'nope'; choose from:"),
+        (["--device", "tpu"], "device 'tpu' is not available here; choose from: cpu"),
         (["--country", "Narnia"], "no electricity data for country 'Narnia'; choose"),
         (["--benchmark-json", "/proc/nope/x.json"], "cannot make the folder /proc/nope"),
         (["--benchmark-json", "."], "is a folder; give the name of a file"),
