@@ -18,6 +18,7 @@ MIB = 2**20
 GRID_POINTS = 400
 FEW_DECADES = 200
 COLLAPSED = 1000
+LEAST_LOSS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -195,14 +196,17 @@ def _until_collapse(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _median_run(curves: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The median over seeds on a common grid of relative time, up to where the first seed ends."""
+    """The median over seeds on a common grid of relative time, up to where the first seed ends.
+
+    Between evaluations the logarithm of the loss is interpolated, as the eye does on a logarithmic axis.
+    """
     medians = []
     for method, of_method in curves.groupby("method"):
         runs = [run for _, run in of_method.groupby("seed")]
         end = min(run["relative_step"].max() for run in runs)
         grid = np.linspace(0, end, GRID_POINTS)
-        values = [np.interp(grid, run["relative_step"], run[column]) for run in runs]
-        medians.append(pd.DataFrame({"method": method, "relative_step": grid, column: np.median(values, axis=0)}))
+        logs = [np.interp(grid, run["relative_step"], np.log(run[column].clip(lower=LEAST_LOSS))) for run in runs]
+        medians.append(pd.DataFrame({"method": method, "relative_step": grid, column: np.exp(np.median(logs, axis=0))}))
     return pd.concat(medians)
 
 
