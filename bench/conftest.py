@@ -10,6 +10,7 @@ import torch
 from bench import options
 from bench.instruments.machine import available_devices
 from bench.journal import Journal
+from bench.methods import methods
 from bench.output import write_benchmark_json
 from bench.preflight import check_data
 from bench.profile import available_profiles
@@ -44,6 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.benchmark_json = None
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """The profile and its arms, in words."""
+    profile = config.stash[SETTINGS].profile
+    names = dict.fromkeys(case.method for case in [*profile.step_cases(), *profile.unlearning_cases()])
+    arms = [f"  {name}: {methods.get(name).description}" for name in names]
+    return [f"profile {profile.name}: {profile.description}", *arms]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for every case of the profile; visibly skipped where its device is missing."""
     if "case" in metafunc.fixturenames:
@@ -65,7 +74,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Check what needs the data, open the journal, leave out what it holds."""
-    if not session.config.option.collectonly and not session.testsfailed:
+    if session.items and not session.config.option.collectonly and not session.testsfailed:
         with options.as_usage_error():
             _start(session)
 
@@ -75,10 +84,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the JSON of all that is finished, also after an interruption."""
     suite = session.config.stash.get(SUITE, None)
     if suite is not None:
-        suite.progress.stop()
         path = session.config.stash[SETTINGS].json_path
         if path is not None:
             write_benchmark_json(path, session.config, suite)
+        suite.progress.close()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -102,8 +111,8 @@ def _start(session: pytest.Session) -> None:
     profile = settings.profile
     torch.set_num_threads(profile.threads)
     data = loader(profile.dataset, settings.data_root, settings.download, profile.test_fraction)
-    check_data(data, [_case(item) for item in session.items if not item.get_closest_marker("skip")])
-    run = describe_run(profile, session.config.invocation_params.args)
+    check_data(data, [case for item in session.items if (case := _case(item)) and not item.get_closest_marker("skip")])
+    run = describe_run(profile, data, session.config.invocation_params.args)
     journal = Journal(settings.journal, run.fingerprint, settings.resume)
     pending = [item for item in session.items if item.nodeid not in journal.entries]
     progress = Progress(len(pending))
@@ -115,9 +124,9 @@ def _start(session: pytest.Session) -> None:
     reporter.showfspath = reporter._show_progress_info = False  # the progress lines say more
 
 
-def _case(item: pytest.Item) -> Case:
-    assert isinstance(item, pytest.Function)
-    return cast("Case", item.callspec.params["case"])
+def _case(item: pytest.Item) -> Case | None:
+    """The case of an item of ours; None for a test that stands beside the suite."""
+    return cast("Case | None", item.callspec.params.get("case")) if hasattr(item, "callspec") else None
 
 
 def _parameter(case: Case, profile: str) -> Any:

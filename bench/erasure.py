@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ class Erasure:
     Attributes:
         original: the model trained on everything; never changed.
         retrained: Retrain's evaluation, the reference.
+        started: the original's evaluation.
         target: the forget accuracy in percent at or below which the erasure is complete: chance for a class scenario,
             else Retrain's.
         evaluate: looks at a model; distance counts from `original`.
@@ -35,9 +36,23 @@ class Erasure:
     data: ImageData
     split: Split
     original: nn.Module
+    started: Evaluation
     retrained: Evaluation
     target: float
     evaluate: Evaluator
+
+    @property
+    def untrained(self) -> str | None:
+        """Why nothing can be said: a model that was to have learned did not; None if both did.
+
+        Learned means finite losses, and on the retain set a tenth of the way from chance to perfection.
+        """
+        chance = 100 / len(self.data.classes)
+        for name, seen in (("original", self.started), ("retrained", self.retrained)):
+            if not seen.finite or seen.retain_accuracy < chance + (100 - chance) / 10:
+                found = f"retain accuracy {seen.retain_accuracy:.1f} %, loss {seen.retain_loss:.3g}"
+                return f"the {name} model has not learned ({found}); change [unlearning.training] in the profile"
+        return None
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -48,6 +63,12 @@ class Erasure:
         """A copy of the original model, to be unlearned."""
         return copy.deepcopy(self.original)
 
+    @torch.no_grad()
+    def reset(self, model: nn.Module) -> None:
+        """Make an unlearned copy the original again, in place."""
+        for now, then in zip(model.state_dict().values(), self.original.state_dict().values(), strict=True):
+            now.copy_(then)
+
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Forget batches without end, on the case's device; the same for every method of a seed."""
         data, case = self.data, self.case
@@ -55,8 +76,9 @@ class Erasure:
         return ((inputs.to(case.device), targets.to(case.device)) for inputs, targets in stream)
 
     def first_step(self) -> Step:
-        """The method's step on the first batch."""
-        return prepare_step(self.case.method, self.fresh_model().eval(), next(self.batches()), self.hyperparameters)
+        """The method's step on the first batch; it may be repeated, since its learning rate is zero."""
+        idle = replace(self.hyperparameters, lr=0.0)
+        return prepare_step(self.case.method, self.fresh_model().eval(), next(self.batches()), idle)
 
     def follow(self, track: Callable[[Iterable[Any]], Iterable[Any]]) -> Trajectory[Evaluation]:
         """The whole run, to completion and the profile's horizon beyond, evaluated along the way."""
@@ -66,7 +88,7 @@ class Erasure:
             self._optimizer(model),
             track(self.batches()),
             evaluate=lambda: self.evaluate(model),
-            completed=lambda seen: seen.forget_accuracy <= self.target,
+            completed=lambda seen: seen.finite and seen.forget_accuracy <= self.target,
             max_steps=self.plan.max_steps,
             horizon=self.plan.horizon,
         )
@@ -100,4 +122,4 @@ def prepare_erasure(case: Case, suite: Suite) -> Erasure:
     retrained = evaluate(suite.trained(case, parts.retain))
     chance = 100 / len(data.classes)
     target = retrained.forget_accuracy if parts.forgotten_class is None else chance
-    return Erasure(case, plan, data, parts, original, retrained, target, evaluate)
+    return Erasure(case, plan, data, parts, original, evaluate(original), retrained, target, evaluate)

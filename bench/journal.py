@@ -20,7 +20,7 @@ class Journal:
 
     Args:
         path: the file; its folder exists.
-        fingerprint: of profile, code and machine; entries with another one do not count as finished.
+        fingerprint: of profile, data, code and machine; entries with another one do not count as finished.
         resume: whether to go on from what the file holds.
     """
 
@@ -53,7 +53,7 @@ class Journal:
                 entry = json.loads(line)
             except json.JSONDecodeError:  # the line that a killed run was writing
                 continue
-            if entry["fingerprint"] == self.fingerprint:
+            if isinstance(entry, dict) and entry.get("fingerprint") == self.fingerprint:
                 self.entries[entry["benchmark"]["fullname"]] = entry["benchmark"]
             else:
                 self.foreign += 1

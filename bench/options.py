@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.json_option import DEFAULT_JSON, ROOT
-from bench.preflight import check_device, check_names, prepare_output
+from bench.preflight import check_device, check_names, prepare_file, prepare_folder
 from bench.profile import Profile, load_profile
 
 CHECKPOINTS = ROOT / ".cache" / "checkpoints"
@@ -50,9 +50,12 @@ def read(option: Namespace) -> Settings:
     if option.country is not None:
         profile = profile.model_copy(update={"country": option.country})
     check_names(profile)
+    json_path = option.benchmark_json or DEFAULT_JSON
+    journal = json_path.parent / "journal.jsonl"
     if not option.collectonly:
-        prepare_output(option.benchmark_json or DEFAULT_JSON)
-    journal = (option.benchmark_json or DEFAULT_JSON).parent / "journal.jsonl"
+        for file in (json_path, journal):
+            prepare_file(file)
+        prepare_folder(option.checkpoints)
     return Settings(
         profile, option.data_root, option.download, option.checkpoints, option.benchmark_json, journal, option.resume
     )

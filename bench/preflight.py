@@ -1,6 +1,6 @@
 """Everything a user can get wrong, told in one line before anything is measured."""
 
-import os
+import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -63,20 +63,21 @@ def check_data(data: Callable[[int], ImageData], cases: Collection[Case]) -> Non
             )
 
 
-def prepare_output(path: Path) -> None:
-    """Make the folder of a file that will be written at the end.
-
-    Raises:
-        ValueError: nothing can be written there.
-    """
+def prepare_file(path: Path) -> None:
+    """Make the folder of a file that will be written later; raises ValueError if nothing can be written there."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give the name of a file, or put the option last to use the default")
+    prepare_folder(path.parent)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder that will be written into; raises ValueError if that cannot be done."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        raise ValueError(f"cannot make the folder {path.parent}: {error.strerror}; choose another") from None
-    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise ValueError(f"cannot write {path}: permission denied; choose another file")
+        raise ValueError(f"cannot write into the folder {folder}: {error.strerror}; choose another") from None
 
 
 def _check_method(name: str, kind: Kind) -> None:

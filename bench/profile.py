@@ -2,17 +2,30 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.record import Case
+
+T = TypeVar("T")
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
-Names = Annotated[list[str], Field(min_length=1)]
+Pixels = Annotated[int, Field(gt=0, le=4096)]
+
+
+def _all_different(values: list[T]) -> list[T]:
+    twice = [value for value in values if values.count(value) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands there more than once")
+    return values
+
+
+Distinct = AfterValidator(_all_different)
+Names = Annotated[list[str], Field(min_length=1), Distinct]
 
 
 class ProfileError(ValueError):
@@ -20,14 +33,14 @@ class ProfileError(ValueError):
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Training(_Table):
     """How the original and the retrained model are trained: SGD with a one-cycle learning rate."""
 
     epochs: Positive
-    batch_size: Positive
+    batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two
     lr: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -40,8 +53,8 @@ class StepPlan(_Table):
     """
 
     models: Names
-    image_size: Positive
-    batch_sizes: Annotated[list[Positive], Field(min_length=1)]
+    image_size: Pixels
+    batch_sizes: Annotated[list[Positive], Field(min_length=1), Distinct]
     methods: Names
     seconds: Seconds = 3.0
     min_rounds: Annotated[int, Field(ge=3)] = 5
@@ -54,11 +67,11 @@ class UnlearningPlan(_Table):
     """
 
     model: str
-    image_size: Positive
+    image_size: Pixels
     batch_size: Positive
     scenarios: Names
     methods: Names
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1), Distinct]
     horizon: Annotated[float, Field(ge=0)]
     max_steps: Positive
     eps: Annotated[float, Field(gt=0)] = 1e-3
@@ -77,9 +90,9 @@ class Profile(_Table):
     description: str
     dataset: str
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
-    devices: Annotated[list[Literal["cpu", "cuda", "mps"]], Field(min_length=1)]
-    threads: Positive
-    country: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    devices: Annotated[list[Literal["cpu", "cuda", "mps"]], Field(min_length=1), Distinct]
+    threads: Annotated[int, Field(gt=0, le=1024)]
+    country: str
     window_s: Seconds
     step: StepPlan | None = None
     unlearning: UnlearningPlan | None = None

@@ -34,8 +34,8 @@ class Progress:
         self.total = total
         self.done = 0
         sys.stdout.flush()
-        stream = os.fdopen(os.dup(STANDARD_OUTPUT), "w", buffering=1, encoding="utf-8")
-        self._console = Console(file=stream, highlight=False, markup=False)
+        self._stream = os.fdopen(os.dup(STANDARD_OUTPUT), "w", buffering=1, encoding="utf-8")
+        self._console = Console(file=self._stream, highlight=False, markup=False)
         self._bar = RichProgress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -81,9 +81,10 @@ class Progress:
         finally:
             self._bar.remove_task(task)
 
-    def stop(self) -> None:
-        """Take the bar away."""
+    def close(self) -> None:
+        """Take the bar away; nothing more can be said."""
         self._bar.stop()
+        self._stream.close()
 
     def _tell(self, task: object, description: str, count: int, total: int | None) -> None:
         if self._console.is_terminal:

@@ -26,6 +26,11 @@ class Evaluation:
     test_accuracy: float
     distance: float
 
+    @property
+    def finite(self) -> bool:
+        """Whether every loss is."""
+        return all(map(math.isfinite, (self.forget_loss, self.retain_loss, self.test_loss)))
+
 
 class Evaluator:
     """Looks at a model on one split of the data.
@@ -94,11 +99,14 @@ def curve(steps: tuple[int, ...], evaluations: tuple[Evaluation, ...]) -> Curve:
 
 
 def _per_sample(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy and correctness (0 or 1) of every sample, on the CPU: (N,) float32 and (N,) float64."""
+    """Cross-entropy and correctness of every sample, on the CPU: (N,) float32 and (N,) float64, 0 or 1.
+
+    Logits that are not finite are wrong: their argmax would say nothing but the order of the classes.
+    """
     device = next(model.parameters()).device
     losses, hits = [], []
     for batch, targets in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
         logits = model(batch.to(device)).cpu()
         losses.append(F.cross_entropy(logits, targets, reduction="none"))
-        hits.append((logits.argmax(1) == targets).double())
+        hits.append(((logits.argmax(1) == targets) & logits.isfinite().all(1)).double())
     return torch.cat(losses), torch.cat(hits)

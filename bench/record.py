@@ -6,7 +6,7 @@ and `Record.notes` says why under the figure's own name ("memory.allocator_peak_
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA: Literal[1] = 1
 Kind = Literal["step", "unlearning"]
@@ -104,6 +104,12 @@ class Curve(_Strict):
     test_accuracy: list[float | None]
     distance: list[float | None]
 
+    @model_validator(mode="after")
+    def _equally_long(self) -> "Curve":
+        if len({len(column) for _, column in self}) != 1:
+            raise ValueError("the columns of a curve must be equally long")
+        return self
+
 
 class Record(_Strict):
     """One case: what was run, how it ended, what was measured."""
@@ -121,6 +127,12 @@ class Record(_Strict):
     curve: Curve | None = None
     notes: dict[str, str] = {}
 
+    @model_validator(mode="after")
+    def _has_its_scenario(self) -> "Record":
+        if (self.kind == "unlearning") != (self.case.scenario is not None):
+            raise ValueError("an unlearning record has a scenario, a step record has none")
+        return self
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
@@ -137,7 +149,7 @@ class Machine(_Strict):
 
 
 class Run(_Strict):
-    """Where a benchmark JSON came from. `fingerprint` joins profile, code and machine: equal ones may be merged."""
+    """Where a benchmark JSON came from. `fingerprint` joins profile, data, code and machine."""
 
     schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
     profile: str

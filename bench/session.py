@@ -64,7 +64,7 @@ class Suite:
                 case.model, data, indices, training, case.seed, device, self.tracker("training", steps)
             )
 
-        return load_or_train(self._checkpoints, key, model, train)
+        return load_or_train(self._checkpoints, key, model, train, tell=self.progress.say)
 
     def tracker(self, description: str, total: int | None) -> Callable[[Iterable[Any]], Iterator[Any]]:
         """Passes items through and shows how many of `total` went by."""
@@ -81,11 +81,13 @@ class Suite:
         return "not measured" if entry is None else str(entry["extra_info"]["record"]["outcome"])
 
 
-def describe_run(profile: Profile, command: Sequence[str]) -> Run:
+def describe_run(profile: Profile, data: Callable[[int], ImageData], command: Sequence[str]) -> Run:
     """Where this run's JSON comes from."""
     commit, dirty = describe_commit(ROOT)
     machine = describe_machine()
-    identity = (profile.model_dump_json(), _code_fingerprint(), machine.model_dump_json())
+    sizes = {plan.image_size for plan in (profile.step, profile.unlearning) if plan is not None}
+    contents = [data(size).fingerprint for size in sorted(sizes)]
+    identity = (profile.model_dump_json(), *contents, _code_fingerprint(), machine.model_dump_json())
     return Run(
         profile=profile.name,
         command=shlex.join(["pytest", *command]),

@@ -6,7 +6,7 @@ timed, again to be metered, and one step of it to be weighed.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -23,53 +23,59 @@ from bench.workloads.training import first_training_step, train_from_scratch, tr
 from zo_core import Trajectory
 
 KIND: Kind = "unlearning"
-T = TypeVar("T")
+TIMED_STEPS, MOST_ROUNDS = 300, 9
 
 
 def test_unlearning(case: Case, suite: Suite, benchmark: Any) -> None:
     """Measure the case and keep its record."""
     benchmark.group = f"{case.model} {case.scenario}"
     size = model_bytes(case.model, suite.data(case.image_size).spec)
-    measure = measure_retraining if case.method == "retrain" else measure_erasure
     suite.keep(benchmark, record_or_out_of_memory(KIND, case, size, lambda: measure(case, suite, benchmark, size)))
 
 
-def measure_erasure(case: Case, suite: Suite, benchmark: Any, size: int) -> Record:
-    """Follow an ascent to completion and beyond, then find what it cost to completion."""
+def measure(case: Case, suite: Suite, benchmark: Any, size: int) -> Record:
+    """Train or load what the case starts from, and measure what its method does."""
     erasure = prepare_erasure(case, suite)
+    if erasure.untrained is not None:
+        notes = {"outcome": erasure.untrained}
+        return Record(kind=KIND, outcome="diverged", case=case, model_bytes=size, notes=notes)
+    return (measure_retraining if case.method == "retrain" else measure_erasure)(erasure, suite, benchmark, size)
+
+
+def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -> Record:
+    """Follow an ascent to completion and beyond, then find what it cost to completion."""
     trajectory = erasure.follow(suite.tracker("unlearning", None))
-    notes = UNMEASURED | {"time": "an erasure is timed as a whole: completion.seconds"}
-    if trajectory.diverged is not None:
-        notes["outcome"] = f"the loss was not finite at step {trajectory.diverged}"
-    seen = trajectory.at_completion()
-    if trajectory.completed is None or seen is None:
+    steps, seen = trajectory.completed, trajectory.at_completion()
+    if steps is None:
         cost = Cost(Completion(reached=False), notes=_not_completed(erasure, trajectory))
-    elif trajectory.completed == 0:
+    elif steps == 0:
         cost = NOTHING_TO_DO
     else:
-        steps = trajectory.completed
-        cost = _cost(lambda model: erasure.erase(model, steps), erasure.fresh_model, steps, case, suite, benchmark)
+        model = erasure.fresh_model()
+        cost = _cost(
+            lambda: erasure.erase(model, steps), lambda: erasure.reset(model), steps, erasure.case, suite, benchmark
+        )
+    divergence = _divergence(trajectory)
     return Record(
         kind=KIND,
-        outcome="ok" if trajectory.diverged is None else "diverged",
-        case=case,
+        outcome="diverged" if divergence else "ok",
+        case=erasure.case,
         model_bytes=size,
         memory=tensor_peak(erasure.first_step()).as_memory(),
         energy=cost.energy,
         quality=None if seen is None else quality(seen, erasure.retrained),
         completion=cost.completion,
         curve=curve(trajectory.steps, trajectory.evaluations),
-        notes=notes | cost.notes,
+        notes=UNMEASURED | {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | cost.notes,
     )
 
 
-def measure_retraining(case: Case, suite: Suite, benchmark: Any, size: int) -> Record:
+def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -> Record:
     """Train without the forget set, anew even where the cache holds the result, to find what that costs."""
-    erasure = prepare_erasure(case, suite)
-    retraining = (case.model, erasure.data, erasure.split.retain, erasure.plan.training, case.seed)
-    device = torch.device(case.device)
-    steps = training_steps(erasure.plan.training, len(erasure.split.retain))
-    cost = _cost(lambda _: train_from_scratch(*retraining, device), lambda: None, steps, case, suite, benchmark)
+    case, training, retain = erasure.case, erasure.plan.training, erasure.split.retain
+    start = (case.model, erasure.data, retain, training, case.seed, torch.device(case.device))
+    steps = training_steps(training, len(retain))
+    cost = _cost(lambda: train_from_scratch(*start), lambda: None, steps, case, suite, benchmark)
     notes = {
         "time": "retraining is timed as a whole: completion.seconds",
         "curve": "retraining does not start from the original model; its result is in quality",
@@ -79,7 +85,7 @@ def measure_retraining(case: Case, suite: Suite, benchmark: Any, size: int) -> R
         outcome="ok",
         case=case,
         model_bytes=size,
-        memory=tensor_peak(first_training_step(*retraining, device)).as_memory(),
+        memory=tensor_peak(first_training_step(*start)).as_memory(),
         energy=cost.energy,
         quality=quality(erasure.retrained, erasure.retrained),
         completion=cost.completion,
@@ -107,17 +113,34 @@ def _not_completed(erasure: Erasure, trajectory: Trajectory[Evaluation]) -> dict
     return {"completion": f"forget accuracy was never at or below {erasure.target:.2f} % in {steps} steps"}
 
 
-def _cost(
-    work: Callable[[T], Any], fresh: Callable[[], T], steps: int, case: Case, suite: Suite, benchmark: Any
-) -> Cost:
-    """Time `work(fresh())`, which takes so many steps, once; then meter it, as often as fills a window."""
+def _divergence(trajectory: Trajectory[Evaluation]) -> dict[str, str]:
+    """The note of a run whose loss did not stay finite, empty for one whose did."""
+    if trajectory.diverged is not None:
+        return {"outcome": f"the loss was not finite at step {trajectory.diverged}"}
+    wrecked = (step for step, seen in zip(trajectory.steps, trajectory.evaluations, strict=True) if not seen.finite)
+    step = next(wrecked, None)
+    return {} if step is None else {"outcome": f"the model's losses were not finite after step {step}"}
 
-    def timed(start: T) -> None:
-        work(start)
+
+def _cost(
+    work: Callable[[], Any], reset: Callable[[], None], steps: int, case: Case, suite: Suite, benchmark: Any
+) -> Cost:
+    """Time `work()`, which takes so many steps, and then meter it, as often as fills a window.
+
+    Setting up the optimizer belongs to the work. `reset()` before each round is not timed; it is metered, since a
+    window cannot be paused, and is one copy of the parameters. Few steps are timed several times, for the median.
+    """
+
+    def timed() -> None:
+        work()
         synchronize(torch.device(case.device))
 
-    benchmark.pedantic(timed, setup=lambda: ((fresh(),), {}), rounds=1)
-    window = suite.meter.repeat(lambda: timed(fresh()), suite.profile.window_s)
+    def metered() -> None:
+        reset()
+        timed()
+
+    benchmark.pedantic(timed, setup=reset, rounds=max(1, min(MOST_ROUNDS, TIMED_STEPS // steps)))
+    window = suite.meter.repeat(metered, suite.profile.window_s)
     completion = Completion(
         reached=True,
         step=steps,

@@ -18,7 +18,11 @@ MIB = 2**20
 GRID_POINTS = 400
 FEW_DECADES = 200
 COLLAPSED = 1000
-LEAST_LOSS = 1e-12
+LEAST_LOSS = 1e-6  # nats; less is drawn here
+ESTIMATED = (
+    " The estimate is processor time times a table power plus a fixed guess for the memory, which counts while "
+    "nothing is done, too: it adds nothing to the time."
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Drawing:
 
 
 def draw_all(results: Results) -> list[Drawing]:
-    """Every figure that there are data for, in the order of the page; `results` is of one run."""
+    """Every figure that there are data for, in the order of the page; `results` is of one run and device."""
     return [drawing for draw in FIGURES if (drawing := draw(results)) is not None]
 
 
@@ -81,11 +85,11 @@ def step_energy(results: Results) -> Drawing | None:
     if steps.empty:
         return None
     basis = " and ".join(sorted(steps["energy.basis"].unique()))
-    estimated = " An estimate from load and table power adds nothing to the time." if "estimated" in basis else ""
+    estimated = ESTIMATED if "estimated" in basis else ""
     return Drawing(
         "step-energy",
         f"Energy of one step ({basis})",
-        f"One window of {_span(steps['energy.window_s'], '.1f')} s a case, by CodeCarbon, this process only; no "
+        f"One window of {_span(steps['energy.window_s'], '.1f')} s a case, by CodeCarbon in process mode; no "
         f"spread is known from one window.{estimated} Both axes are logarithmic.",
         "Energy of one step in joules against batch size, one panel a model, one line an arm.",
         _against_batch_size(steps, "energy.joules_per_step", f"energy of a step (J, {basis})"),
@@ -98,11 +102,12 @@ def loss_curves(results: Results) -> Drawing | None:
     if curves.empty or curves["relative_step"].isna().all():
         return None
     curves = _until_collapse(curves.dropna(subset=["relative_step", "forget_loss", "retain_loss"]))
-    seeds = curves["seed"].nunique()
+    if curves.empty:
+        return None
     return Drawing(
         "loss-curves",
         "Loss through completion and beyond",
-        f"A thin line a seed ({seeds} seeds), the thick one their median while all of them last. Steps are divided by "
+        f"A thin line a seed ({_seeds(curves)}), the thick one their median while all last. Steps are divided by "
         "each run's own T*, the first evaluation at which the forget set is forgotten, marked at 1. A run is drawn to "
         f"its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that never "
         "complete, or have nothing to forget, are left out. The loss axis is logarithmic.",
@@ -188,8 +193,17 @@ def _loss_panel(axes: Axes, curves: pd.DataFrame, column: str, style: ArmStyle) 
     axes.legend_ = None
 
 
+def _seeds(curves: pd.DataFrame) -> str:
+    """How many seeds each line stands for."""
+    counts = curves.groupby(["scenario", "method"])["seed"].nunique()
+    if counts.nunique() == 1:
+        return f"{counts.iloc[0]} seeds"
+    return ", ".join(f"{name}: {count}" for name, count in zip(counts.index.map(" ".join), counts, strict=True))
+
+
 def _until_collapse(curves: pd.DataFrame) -> pd.DataFrame:
     """Each run up to its first loss beyond `COLLAPSED`: what a wreck does afterwards says nothing."""
+    curves = curves.assign(**{name: curves[name].clip(lower=LEAST_LOSS) for name in ("forget_loss", "retain_loss")})
     wrecked = (curves["forget_loss"] > COLLAPSED) | (curves["retain_loss"] > COLLAPSED)
     before = wrecked.groupby([curves["scenario"], curves["method"], curves["seed"]]).cumsum() == 0
     return curves[before]
@@ -205,7 +219,7 @@ def _median_run(curves: pd.DataFrame, column: str) -> pd.DataFrame:
         runs = [run for _, run in of_method.groupby("seed")]
         end = min(run["relative_step"].max() for run in runs)
         grid = np.linspace(0, end, GRID_POINTS)
-        logs = [np.interp(grid, run["relative_step"], np.log(run[column].clip(lower=LEAST_LOSS))) for run in runs]
+        logs = [np.interp(grid, run["relative_step"], np.log(run[column])) for run in runs]
         medians.append(pd.DataFrame({"method": method, "relative_step": grid, column: np.exp(np.median(logs, axis=0))}))
     return pd.concat(medians)
 

@@ -62,14 +62,14 @@ def _read(path: Path) -> tuple[Run, list[Record]]:
         raise UnreadableJsonError(
             f"{path}: {error.strerror}; make one with: pytest bench/ --benchmark-json={path}"
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UnreadableJsonError(
             f"{path}: truncated, or not JSON; run pytest bench/ --resume to complete it"
         ) from None
-    if not isinstance(content, dict) or "run" not in content or "benchmarks" not in content:
+    if not isinstance(content, dict) or "run" not in content or not isinstance(content.get("benchmarks"), list):
         raise UnreadableJsonError(f"{path}: not from this suite; make one with: pytest bench/ --benchmark-json")
     found = content["run"].get("schema") if isinstance(content["run"], dict) else None
-    if found != SCHEMA:
+    if found is True or found != SCHEMA:
         raise UnreadableJsonError(
             f"{path}: schema {found}, but this version reads schema {SCHEMA}; run the suite again"
         )

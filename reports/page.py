@@ -2,12 +2,12 @@
 
 import io
 import re
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ from reports.tables import Table, machine_table, quality_table, step_table
 
 @dataclass(frozen=True)
 class Section:
-    """One run's part of the page; machines stand side by side and are never pooled."""
+    """One run's part of the page, on one device; machines and devices stand side by side and are never pooled."""
 
     title: str
     drawings: Sequence[tuple[Drawing, Markup]]
@@ -40,30 +40,31 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
         staged = Path(workshop)
-        sections = [_section(results, number, staged) for number in range(1, len(results.runs) + 1)]
-        page = _template().render(sections=sections, origin=machine_table(results), runs=results.runs)
+        parts = sorted(set(zip(results.cases["run"].tolist(), results.cases["device"].tolist(), strict=True)))
+        sections = [_section(results, number, device, staged) for number, device in parts]
+        page = _template().render(sections=sections, origin=machine_table(results))
         (staged / "index.html").write_text(page, encoding="utf-8")
         results.cases.to_csv(staged / "results.csv", index=False)
         names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name != "index.html", name))
-        return [Path(shutil.move(staged / name, folder / name)) for name in names]
+        return [(staged / name).replace(folder / name) for name in names]
 
 
-def _section(results: Results, number: int, staged: Path) -> Section:
-    one = _of_run(results, number)
-    prefix = f"run{number}-" if len(results.runs) > 1 else ""
+def _section(results: Results, number: int, device: str, staged: Path) -> Section:
+    one = _part(results, number, device)
+    alone = len(one.cases) == len(results.cases)
+    prefix = "" if alone else f"run{number}-{device}-"
     drawings = [(drawing, _save(drawing.figure, staged / f"{prefix}{drawing.name}")) for drawing in draw_all(one)]
     tables = [table for table in (quality_table(one), step_table(one)) if table is not None]
     run = results.runs[number - 1]
-    title = f"Run {number}: profile {run.profile} on {run.machine.processor}" if prefix else ""
+    title = "" if alone else f"Run {number}: profile {run.profile} on {run.machine.processor}, {device}"
     return Section(title, drawings, tables)
 
 
-def _of_run(results: Results, number: int) -> Results:
-    return replace(
-        results,
-        cases=results.cases[results.cases["run"] == number],
-        curves=results.curves[results.curves["run"] == number],
-    )
+def _part(results: Results, number: int, device: str) -> Results:
+    def of(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[(frame["run"] == number) & (frame["device"] == device)]
+
+    return replace(results, cases=of(results.cases), curves=of(results.curves))
 
 
 def _save(figure: Figure, stem: Path) -> Markup:

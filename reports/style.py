@@ -44,6 +44,7 @@ def use() -> None:
             "figure.dpi": 100,
             "savefig.dpi": 150,
             "font.size": 10,
+            "text.parse_math": False,  # a dollar sign in a name is a dollar sign
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,

@@ -60,8 +60,8 @@ def quality_table(results: Results) -> Table | None:
     rows = [row for row in summaries if row is not None]
     note = (
         "At T*, the first evaluation at which forget accuracy is at or below chance (class) or Retrain's (random): "
-        "mean, and least to greatest over the seeds that completed. UA, RA and TA in percent; for UA, too, the target "
-        "is Retrain's value. ToW is 1 for Retrain itself."
+        "mean, and least to greatest over the seeds that completed (memory: over all). UA, RA and TA in "
+        "percent; for UA, too, the target is Retrain's value. ToW is 1 for Retrain itself."
     )
     return Table("Quality and cost at completion, against Retrain", note, tuple(rows[0]), tuple(map(_cells, rows)))
 
@@ -107,6 +107,7 @@ def _summary(scenario: str, method: str, runs: pd.DataFrame) -> dict[str, str] |
         "time, s": _spread(done, "completion.seconds", ".2f"),
         "forwards": _spread(done, "completion.forward_equivalents", ".0f"),
         "energy, J": _spread(done, "completion.joules", ".1f"),
+        "basis": " and ".join(done["energy.basis"].dropna().unique()) or MISSING,
         "peak of live tensors, MiB": _spread(runs.assign(mib=runs["memory.tensor_peak_bytes"] / MIB), "mib", ".2f"),
     }
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-POOL_NUMBERS = 2**18
+POOL_NUMBERS = 2**18  # 1 MiB in float32
 CHUNK_NUMBERS = 2**16
 
 Direction = Callable[[float], None]
@@ -29,7 +29,6 @@ class PooledNoise:
 
     Args:
         seed: integer in [0, 2**63); the same seed gives the same pool and windows on every device.
-        numbers: period of the pool. 2**18 float32 numbers take 1 MiB.
 
     Attributes:
         chunk_numbers: the longest chunk that `direction` accepts.
@@ -37,11 +36,10 @@ class PooledNoise:
 
     chunk_numbers = CHUNK_NUMBERS
 
-    def __init__(self, seed: int, numbers: int = POOL_NUMBERS) -> None:
+    def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.numbers = numbers
         generator = torch.Generator().manual_seed(_digest(seed))
-        period = torch.randn(numbers, generator=generator)
+        period = torch.randn(POOL_NUMBERS, generator=generator)
         period /= period.square().mean().sqrt()
         self._drawn = torch.cat([period, period[: self.chunk_numbers]])
         self._pools: dict[tuple[torch.device, torch.dtype], Tensor] = {}
@@ -51,12 +49,13 @@ class PooledNoise:
 
         Args:
             chunks: 1-D views of the parameters, each of at most `chunk_numbers` elements.
+            step, query, group: what the direction belongs to, beside the seed; integers from 0.
 
         Returns:
             `add(scale)`, which does `chunk += scale * z` for every chunk, with the same z at every call.
         """
         generator = torch.Generator().manual_seed(_digest(self.seed, step, query, group))
-        draws = torch.randint(2 * self.numbers, (len(chunks),), generator=generator).tolist()
+        draws = torch.randint(2 * POOL_NUMBERS, (len(chunks),), generator=generator).tolist()
         sides: tuple[tuple[list[Tensor], list[Tensor]], ...] = (([], []), ([], []))
         for chunk, draw in zip(chunks, draws, strict=True):
             offset, negative = divmod(draw, 2)

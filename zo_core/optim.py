@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from zo_core.noise import Direction, PooledNoise
 
 Group = dict[str, Any]
+LARGEST = torch.finfo(torch.float32).max
 
 
 class ZOSGD(Optimizer):
@@ -62,15 +63,21 @@ class ZOSGD(Optimizer):
     def add_param_group(self, param_group: Group) -> None:
         """Add a group, as every torch optimizer does; raises ValueError for one it could not update."""
         super().add_param_group(param_group)
-        _check_group(self.param_groups[-1])
+        try:
+            _check_group(self.param_groups[-1])
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on to the bit: the groups, the seed and the steps taken."""
-        return super().state_dict() | {"seed": self.noise.seed, "steps_taken": self.steps_taken}
+        """What `load_state_dict` needs to go on to the bit: the groups, the queries, the seed, the steps taken."""
+        own = {"queries": self.queries, "seed": self.noise.seed, "steps_taken": self.steps_taken}
+        return super().state_dict() | own
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where `state_dict` stopped, with its seed."""
+        """Continue where `state_dict` stopped, with its queries and its seed."""
         super().load_state_dict(state_dict)
+        self.queries = state_dict["queries"]
         self.noise = PooledNoise(state_dict["seed"])
         self.steps_taken = state_dict["steps_taken"]
 
@@ -85,7 +92,7 @@ class ZOSGD(Optimizer):
             The mean of the losses seen.
 
         Raises:
-            FloatingPointError: a loss was not finite.
+            FloatingPointError: a loss was not finite, or the step it asks for is beyond what float32 can hold.
             ValueError: the closure returned something else than a scalar.
             After these, and after any exception of the closure's own, the parameters are as they were before the
             step, to rounding.
@@ -99,10 +106,22 @@ class ZOSGD(Optimizer):
             plus, minus = perturbation.two_sided(closure)
             measured.append((perturbation, (plus - minus) / (2 * self.queries)))
             total += plus + minus
-        for perturbation, half_difference in measured:
-            perturbation.restore_and_update(half_difference)
+        self._update(measured)
         self.steps_taken += 1
         return total / (2 * self.queries)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copy and pickle take along, beyond what torch's base class does."""
+        own = {"queries": self.queries, "noise": self.noise, "steps_taken": self.steps_taken}
+        return super().__getstate__() | own
+
+    def _update(self, measured: list[tuple["_Perturbation", float]]) -> None:
+        scales = [perturbation.update_scales(half_difference) for perturbation, half_difference in measured]
+        if not all(abs(scale) <= LARGEST for group_scales in scales for scale in group_scales):
+            measured[-1][0].move_to(0.0)
+            raise FloatingPointError("the step is beyond what float32 can hold; the parameters are as before it")
+        for (perturbation, _), group_scales in zip(measured, scales, strict=True):
+            perturbation.add(group_scales)
 
     def _perturbation(self, query: int) -> "_Perturbation":
         return _Perturbation(
@@ -128,7 +147,7 @@ class _Perturbation:
             self.position = position
 
     def two_sided(self, closure: Callable[[], Any]) -> tuple[float, float]:
-        """The losses at +eps and -eps; the parameters are left at -eps, or restored if anything goes wrong."""
+        """The losses at +eps and -eps; the parameters are left at -eps, or restored if the closure raises."""
         try:
             self.move_to(1.0)
             plus = _finite_scalar(closure())
@@ -138,11 +157,18 @@ class _Perturbation:
             self.move_to(0.0)
             raise
 
-    def restore_and_update(self, half_difference: float) -> None:
-        """Back to position 0 and on by lr * g * z in one pass, with g = half_difference / eps."""
-        for add, group in self.parts:
-            sign = 1.0 if group["maximize"] else -1.0
-            add(-self.position * group["eps"] + sign * group["lr"] * half_difference / group["eps"])
+    def update_scales(self, half_difference: float) -> list[float]:
+        """For each group the multiple of z that restores it and goes on by lr * g, with g = half_difference / eps."""
+        return [
+            -self.position * group["eps"]
+            + (1.0 if group["maximize"] else -1.0) * group["lr"] * half_difference / group["eps"]
+            for _, group in self.parts
+        ]
+
+    def add(self, scales: list[float]) -> None:
+        """Add each group's multiple of z, in one pass."""
+        for (add, _), scale in zip(self.parts, scales, strict=True):
+            add(scale)
 
 
 def _chunks(group: Group, longest: int) -> list[Tensor]:
@@ -161,10 +187,10 @@ def _finite_scalar(loss: Any) -> float:
 
 
 def _check_group(group: Group) -> None:
-    if not group["lr"] >= 0:
-        raise ValueError(f"lr must be at least 0, not {group['lr']}")
-    if not group["eps"] > 0:
-        raise ValueError(f"eps must be above 0, not {group['eps']}")
+    if not 0 <= group["lr"] < math.inf:
+        raise ValueError(f"lr must be at least 0 and finite, not {group['lr']}")
+    if not 0 < group["eps"] < math.inf:
+        raise ValueError(f"eps must be above 0 and finite, not {group['eps']}")
     for parameter in group["params"]:
         if parameter.requires_grad and parameter.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"ZOSGD needs float32 or float64 parameters, not {parameter.dtype}: call model.float()")

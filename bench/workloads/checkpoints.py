@@ -3,9 +3,7 @@
 import hashlib
 import json
 import os
-import pickle
 import tempfile
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,8 @@ from bench.workloads.datasets import ImageData
 
 @dataclass(frozen=True)
 class CheckpointKey:
-    """What a trained model depends on.
+    """What a trained model depends on. The code behind a registered name is not part of it: after changing a model of
+    your own, give it another name or empty the cache.
 
     Attributes:
         model, dataset: registered names.
@@ -51,10 +50,13 @@ class CheckpointKey:
         return f"{self.model}-{kind}-seed{self.seed}-{digest}"
 
 
-def load_or_train(cache: Path, key: CheckpointKey, model: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
+def load_or_train(
+    cache: Path, key: CheckpointKey, model: nn.Module, train: Callable[[], nn.Module], tell: Callable[[str], None]
+) -> nn.Module:
     """Fill `model` with the cached weights of `key`, or train and cache them.
 
-    A file that cannot be read is told in a warning and trained again.
+    Args:
+        tell: is told, in one line, of a file that cannot be read; the model is then trained again.
 
     Returns:
         A trained model, on the device where `model` or `train` put it.
@@ -64,9 +66,8 @@ def load_or_train(cache: Path, key: CheckpointKey, model: nn.Module, train: Call
         try:
             model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
             return model.eval()
-        except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
-            reason = str(error).strip().split("\n")[0]
-            warnings.warn(f"checkpoint {key.folder} is damaged ({reason}); training it again", stacklevel=2)
+        except Exception as error:  # whatever a damaged file makes of itself
+            tell(f"checkpoint {key.folder} is damaged ({type(error).__name__}); training it again")
     trained = train()
     _save(trained, path)
     return trained

@@ -22,7 +22,7 @@ from torchvision.transforms import functional as TF
 from bench.registry import Registry
 from bench.workloads.models import ImageSpec
 
-FAKE_TRAIN, FAKE_TEST, FAKE_CLASSES = 512, 128, 10
+FAKE_TRAIN, FAKE_TEST, FAKE_CLASSES, MOST_FAKE = 512, 128, 10, 4096
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def _resized(images: Tensor, size: int) -> Tensor:
 @datasets.register("digits")
 def digits(source: Source) -> ImageData:
     """1,797 handwritten digits, 8x8, a fifth of each class held out (Alpaydin and Kaynak 1998, by scikit-learn)."""
+    _takes_no_argument("digits", source)
     bundle = load_digits()
     images = torch.from_numpy(bundle.images).float().unsqueeze(1) / 16
     labels = torch.from_numpy(bundle.target).long()
@@ -128,8 +129,10 @@ def fake(source: Source) -> ImageData:
         channels, height, width = (int(part) for part in source.argument.split("x"))
     except ValueError:
         raise ValueError(f"fake:{source.argument}: write fake:CxHxW, such as fake:3x224x224") from None
-    if not channels > 0 or not 0 < height == width:
-        raise ValueError(f"fake:{source.argument}: channels must be positive and images square")
+    if not 0 < channels <= MOST_FAKE or not 0 < height == width <= MOST_FAKE:
+        raise ValueError(
+            f"fake:{source.argument}: images must be square, and neither side nor channels above {MOST_FAKE}"
+        )
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(FAKE_TRAIN + FAKE_TEST, channels, height, width, generator=generator)
     labels = torch.arange(len(images)) % FAKE_CLASSES
@@ -156,9 +159,9 @@ def image_folder(source: Source) -> ImageData:
 def _read_folder(folder: Path, source: Source) -> tuple[Tensor, Tensor, tuple[str, ...]]:
     try:
         files = torchvision.datasets.ImageFolder(str(folder), transform=_square(source.image_size))
-    except FileNotFoundError as error:
+        images = torch.stack([image for image, _ in files])
+    except OSError as error:  # an empty class, or a file that is no image
         raise ValueError(f"imagefolder:{source.argument}: {str(error).splitlines()[0]}") from None
-    images = torch.stack([image for image, _ in files])
     return images, torch.tensor(files.targets), tuple(files.classes)
 
 
@@ -169,12 +172,22 @@ def _square(size: int) -> Callable[[Any], Tensor]:
 
 def _held_out(images: Tensor, labels: Tensor, classes: tuple[str, ...], fraction: float) -> ImageData:
     """Hold out the same stratified share in every run."""
-    train, test = train_test_split(range(len(labels)), test_size=fraction, stratify=labels, random_state=0)
+    try:
+        train, test = train_test_split(range(len(labels)), test_size=fraction, stratify=labels, random_state=0)
+    except ValueError as error:
+        found = f"cannot hold out {fraction:g} of {len(labels)} images in {len(classes)} classes ({error})"
+        raise ValueError(f"{found}; change test_fraction, or make train/ and test/") from None
     return ImageData(images[train], labels[train], images[test], labels[test], classes)
+
+
+def _takes_no_argument(name: str, source: Source) -> None:
+    if source.argument:
+        raise ValueError(f"dataset {name!r} takes nothing behind a colon, so not {name}:{source.argument}")
 
 
 def _torchvision_set(name: str, open_split: Callable[[str, bool, bool], Any]) -> Loader:
     def load(source: Source) -> ImageData:
+        _takes_no_argument(name, source)
         if source.root is None:
             raise ValueError(f"dataset {name!r} needs --data-root DIR, and --download the first time")
         try:

@@ -29,7 +29,7 @@ def train_from_scratch(
     device: torch.device,
     track: Track = lambda steps: steps,
 ) -> nn.Module:
-    """Train a new model on the samples at `indices`; initialization and order come from `seed`.
+    """Train a new model on the samples at `indices`; initialization, order and dropout come from `seed`.
 
     Args:
         track: wraps the step numbers, to show progress.
@@ -42,9 +42,11 @@ def train_from_scratch(
     optimizer = _optimizer(model, training)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.lr, total_steps=steps)
     batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed)
-    for _, (inputs, targets) in zip(track(range(steps)), batches, strict=False):
-        optimizer_step(model, (inputs.to(device), targets.to(device)), optimizer).run()
-        schedule.step()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)  # dropout
+        for _, (inputs, targets) in zip(track(range(steps)), batches, strict=False):
+            optimizer_step(model, (inputs.to(device), targets.to(device)), optimizer).run()
+            schedule.step()
     return model.eval()
 
 

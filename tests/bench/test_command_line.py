@@ -6,15 +6,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import bench.session  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
+from bench.erasure import Erasure
 from bench.instruments.machine import available_devices
 from bench.json_option import DEFAULT_JSON
+from bench.profile import load_profile
+from bench.quality import Evaluator
 from bench.record import Record, Run
+from bench.workloads.datasets import loader
+from bench.workloads.splits import split
+from bench.workloads.training import train_from_scratch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TINY = """
@@ -69,6 +77,27 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(folder, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+class Here:
+    """Runs the suite in this process, which has imported torch already."""
+
+    def __init__(self, pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> None:
+        self.pytester = pytester
+        self.capfd = capfd
+
+    def __call__(self, *arguments: object) -> tuple[int, str]:
+        """The exit code, and what was printed."""
+        start = ("-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider", ROOT / "bench")
+        result = self.pytester.runpytest_inprocess(*start, *arguments)
+        return int(result.ret), "\n".join([self.capfd.readouterr().out, *result.outlines, *result.errlines])
+
+
+@pytest.fixture
+def here(pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    threads = torch.get_num_threads()
+    yield Here(pytester, capfd)
+    torch.set_num_threads(threads)
+
+
 def records(path: Path) -> dict[str, Record]:
     entries = json.loads(path.read_text())["benchmarks"]
     return {entry["name"]: Record.model_validate(entry["extra_info"]["record"]) for entry in entries}
@@ -118,7 +147,7 @@ def test_what_is_measured_is_there_and_what_is_not_has_a_reason(straight: Path) 
             assert getattr(record, name) is not None or record.kind == "step" or record.notes[name]
     step = records(straight)["test_step_cost[cnn-b4-zo-ga]"]
     assert step.time is not None
-    assert step.time.times_two_forwards > 0.5
+    assert step.time.times_two_forwards > 0.8
 
 
 def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
@@ -135,6 +164,26 @@ def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
         assert record.quality is not None
         assert record.quality.ua == 100 - accuracy[at]
         assert record.curve.distance[0] == 0 < record.curve.distance[at]
+
+
+def test_the_timed_erasure_repeats_the_run_that_was_followed() -> None:
+    """To the bit: the steps to T* alone end at the parameters, and so the evaluation, that the followed run had."""
+    profile = load_profile("smoke").model_copy(update={"threads": torch.get_num_threads()})
+    case = next(case for case in profile.unlearning_cases() if case.method == "zo-ga")
+    plan = profile.unlearning
+    assert plan is not None
+    data = loader("digits", None, False, None)(8)
+    parts = split(data, "class:3", 0)
+    original = train_from_scratch("cnn", data, torch.arange(1437), plan.training, 0, torch.device("cpu"))
+    evaluate = Evaluator(data, parts, original)
+    start = evaluate(original)
+    erasure = Erasure(case, plan, data, parts, original, start, start, 60.0, evaluate)
+    trajectory = erasure.follow(lambda batches: batches)
+    assert trajectory.completed
+    for model in (fresh := erasure.fresh_model(), fresh):
+        erasure.reset(model)
+        erasure.erase(model, trajectory.completed)
+        assert evaluate(model) == trajectory.at_completion()
 
 
 def test_retrain_is_its_own_reference(straight: Path) -> None:
@@ -177,40 +226,80 @@ def test_resuming_a_finished_run_runs_nothing_and_writes_all(folder: Path, strai
     assert records(straight) == before
 
 
-def test_another_profile_does_not_resume(folder: Path, straight: Path) -> None:
-    arguments = (f"--benchmark-json={straight.parent / 'y.json'}", f"--checkpoints={folder / 'straight'}")
+def test_another_profile_does_not_resume(folder: Path, straight: Path, here: Here) -> None:
+    profile = ("--profile", folder / "tiny.toml", "--country=USA", "-k", "b1-forward")
     saved = straight.with_name("journal.jsonl").read_text()
-    done = run(folder, *arguments, "--resume", "--country=USA", "-k", "b1-forward")
-    assert "resume: 0 finished, 1 to do, 9 of another run" in done.stdout
+    code, said = here(*profile, f"--benchmark-json={straight.parent / 'y.json'}", "--resume")
+    assert code == 0, said
+    assert "resume: 0 finished, 1 to do, 9 of another run" in said
     assert straight.with_name("journal.previous.jsonl").read_text() == saved
     straight.with_name("journal.jsonl").write_text(saved)
 
 
-def test_selecting_by_name_runs_only_that(folder: Path) -> None:
+def test_selecting_by_name_runs_only_that(folder: Path, here: Here) -> None:
     target = folder / "selected" / "x.json"
-    done = run(folder, f"--benchmark-json={target}", f"--checkpoints={folder / 'straight'}", "-k", "zo-ga and b1")
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, said = here("--profile", folder / "tiny.toml", f"--benchmark-json={target}", "-k", "zo-ga and b1")
+    assert code == 0, said
     assert set(records(target)) == {"test_step_cost[cnn-b1-zo-ga]"}
 
 
-def test_names_are_readable() -> None:
-    listing = [sys.executable, "-m", "pytest", "bench/", "--collect-only", "-q"]
-    done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
-    assert "bench/test_step_cost.py::test_step_cost[resnet18-b8-zo-ga]" in lines
-    assert "bench/test_unlearning.py::test_unlearning[cnn-class:3-zo-ga-seed0]" in lines
-    assert "45 tests collected" in done.stdout
+def test_a_name_that_selects_nothing_leaves_the_former_result(folder: Path, straight: Path, here: Here) -> None:
+    before, journal = straight.read_bytes(), straight.with_name("journal.jsonl").read_bytes()
+    code, _ = here("--profile", folder / "tiny.toml", f"--benchmark-json={straight}", "-k", "zo_ga")
+    assert code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert (straight.read_bytes(), straight.with_name("journal.jsonl").read_bytes()) == (before, journal)
 
 
-def usage_error(pytester: pytest.Pytester, *arguments: object) -> str:
-    """Run the suite in this process; returns the one line of its usage error."""
-    start = ("-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider", ROOT / "bench")
-    result = pytester.runpytest_inprocess(*start, *arguments)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR, "\n".join(result.outlines)
-    assert not any("passed" in line for line in result.outlines)
-    told = [line for line in result.errlines if line.startswith("ERROR:")]
-    assert len(told) == 1, result.errlines
-    return told[0]
+def test_what_goes_wrong_in_a_case_is_a_result(tmp_path: Path, here: Here) -> None:
+    """A damaged checkpoint is told; learning rates that wreck the model are on record, without quality."""
+    profile = TINY.replace("fo-ga = 1e-2", "fo-ga = 1e10").replace("zo-ga = 1e-3", "zo-ga = 1e38")
+    (tmp_path / "wild.toml").write_text(profile.replace("horizon = 1.0", "horizon = 0.0"))
+    cache = tmp_path / "cache"
+    arguments = ["--profile", tmp_path / "wild.toml", f"--benchmark-json={tmp_path / 'x.json'}"]
+    arguments += [f"--checkpoints={cache}", "-k", "class and not retrain"]
+    code, said = here(*arguments)
+    assert code == 0, said
+    assert "damaged" not in said
+    for path in cache.rglob("model.pt"):
+        path.write_bytes(b"junk")
+    code, said = here(*arguments)
+    assert code == 0, said
+    assert said.count("training it again") == 2
+    for record in records(tmp_path / "x.json").values():
+        assert (record.outcome, record.quality) == ("diverged", None)
+        assert record.completion is not None
+        assert not record.completion.reached
+        assert "not finite" in record.notes["outcome"]
+
+
+def test_a_model_that_has_not_learned_gives_no_figures(tmp_path: Path, here: Here) -> None:
+    profile = TINY.replace("batch_size = 64\nlr = 0.1", "batch_size = 64\nlr = 1e4")
+    assert profile != TINY
+    (tmp_path / "dull.toml").write_text(profile)
+    arguments = ["--profile", tmp_path / "dull.toml", f"--benchmark-json={tmp_path / 'x.json'}"]
+    code, said = here(*arguments, f"--checkpoints={tmp_path}", "-k", "class")
+    assert code == 0, said
+    for record in records(tmp_path / "x.json").values():
+        assert (record.outcome, record.quality, record.completion) == ("diverged", None, None)
+        assert "model has not learned" in record.notes["outcome"]
+
+
+def test_names_are_readable(here: Here) -> None:
+    code, said = here("--collect-only", "-q")
+    assert code == 0
+    assert "bench/test_step_cost.py::test_step_cost[resnet18-b8-zo-ga]" in said.splitlines()
+    assert "bench/test_unlearning.py::test_unlearning[cnn-class:3-zo-ga-seed0]" in said.splitlines()
+    assert "45 tests collected" in said
+
+
+def usage_error(here: Here, *arguments: object) -> str:
+    """The one line of the run's usage error."""
+    code, said = here(*arguments)
+    assert code == pytest.ExitCode.USAGE_ERROR, said
+    assert "passed" not in said
+    told = {line for line in said.splitlines() if line.startswith("ERROR:")}
+    assert len(told) == 1, said
+    return told.pop()
 
 
 def test_the_literal_option_has_a_default(pytester: pytest.Pytester) -> None:
@@ -227,12 +316,14 @@ def test_the_literal_option_has_a_default(pytester: pytest.Pytester) -> None:
         (["--profile", "nope"], "no profile 'nope'; choose from:"),
         (["--device", "tpu"], "device 'tpu' is not available here; choose from: cpu"),
         (["--country", "Narnia"], "no electricity data for country 'Narnia'; choose"),
-        (["--benchmark-json", "/proc/nope/x.json"], "cannot make the folder /proc/nope"),
+        (["--benchmark-json", "/proc/nope/x.json"], "cannot write into the folder /proc/nope"),
+        (["--benchmark-json", "/proc/x.json"], "cannot write into the folder /proc"),
+        (["--checkpoints", "/proc/nope"], "cannot write into the folder /proc/nope"),
         (["--benchmark-json", "."], "is a folder; give the name of a file"),
     ],
 )
-def test_bad_options_are_told_in_one_line(pytester: pytest.Pytester, arguments: list[str], words: str) -> None:
-    assert words in usage_error(pytester, *arguments)
+def test_bad_options_are_told_in_one_line(here: Here, arguments: list[str], words: str) -> None:
+    assert words in usage_error(here, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -249,28 +340,24 @@ def test_bad_options_are_told_in_one_line(pytester: pytest.Pytester, arguments: 
         ('"cnn"]\nimage_size = 8', '"alexnet"]\nimage_size = 8', "'alexnet' does not take 8x8 images"),
     ],
 )
-def test_bad_profiles_are_told_in_one_line(
-    pytester: pytest.Pytester, tmp_path: Path, old: str, new: str, words: str
-) -> None:
+def test_bad_profiles_are_told_in_one_line(here: Here, tmp_path: Path, old: str, new: str, words: str) -> None:
     assert old in TINY
     (tmp_path / "bad.toml").write_text(TINY.replace(old, new, 1))
     target = tmp_path / "out" / "x.json"
-    assert words in usage_error(pytester, "--profile", tmp_path / "bad.toml", f"--benchmark-json={target}")
+    assert words in usage_error(here, "--profile", tmp_path / "bad.toml", f"--benchmark-json={target}")
     assert not target.exists()
 
 
 @pytest.mark.skipif("cuda" in available_devices(), reason="there is a CUDA device here")
-def test_a_missing_accelerator_is_an_error_by_name_and_a_skip_by_profile(
-    pytester: pytest.Pytester, tmp_path: Path, folder: Path
-) -> None:
-    assert "device 'cuda' is not available here; choose from: cpu" in usage_error(pytester, "--device", "cuda")
+def test_a_missing_accelerator_is_an_error_by_name_and_a_skip_by_profile(tmp_path: Path, here: Here) -> None:
+    assert "device 'cuda' is not available here; choose from: cpu" in usage_error(here, "--device", "cuda")
     (tmp_path / "both.toml").write_text(TINY.replace('["cpu"]', '["cuda"]'))
-    done = run(folder, "--profile", str(tmp_path / "both.toml"), f"--benchmark-json={tmp_path / 'x.json'}", "-rs")
-    assert "9 skipped" in done.stdout
-    assert "no cuda device here, and profile 'both' merely allows it" in done.stdout
+    _, said = here("--profile", tmp_path / "both.toml", f"--benchmark-json={tmp_path / 'x.json'}", "-rs")
+    assert "9 skipped" in said
+    assert "no cuda device here, and profile 'both' merely allows it" in said
 
 
-def test_a_user_extends_both_registries_in_a_line(folder: Path, tmp_path: Path) -> None:
+def test_a_user_extends_both_registries_in_a_line(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(
         "import torch\n"
         "from bench.workloads.datasets import ImageData, datasets\n"
@@ -287,10 +374,7 @@ def test_a_user_extends_both_registries_in_a_line(folder: Path, tmp_path: Path) 
     profile = TINY.replace('["cnn"]', '["my-net"]').replace('"digits"', '"my-data"')
     (tmp_path / "mine.toml").write_text(profile)
     target = tmp_path / "x.json"
-    arguments = ["-p", "mine", "--profile", str(tmp_path / "mine.toml"), f"--benchmark-json={target}", "-k", "b4"]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        command(folder, *arguments), cwd=ROOT, capture_output=True, text=True, check=False, env=environment
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    monkeypatch.syspath_prepend(tmp_path)
+    code, said = here("-p", "mine", "--profile", tmp_path / "mine.toml", f"--benchmark-json={target}", "-k", "b4")
+    assert code == 0, said
     assert records(target)["test_step_cost[my-net-b4-zo-ga]"].model_bytes == 4 * (2 * 64 + 1) * 4

@@ -76,6 +76,16 @@ def test_looking_leaves_the_mode_of_the_model(data: ImageData) -> None:
     assert model.training
 
 
+def test_a_model_of_nan_is_wrong_about_everything(data: ImageData) -> None:
+    """The argmax of NaN is class 0: it must not count as right where the label is 0."""
+    model, everything = Constant(), torch.arange(10)
+    look = Evaluator(data, Split(everything[:3], everything[3:], torch.arange(6), None), model)
+    model.logits.data.fill_(math.nan)
+    seen = look(model)
+    assert (seen.forget_accuracy, seen.retain_accuracy, seen.test_accuracy) == (0, 0, 0)
+    assert not seen.finite
+
+
 def test_a_curve_has_none_where_a_value_is_not_finite() -> None:
     found = curve((0, 5), (evaluation(100, 100, 100), evaluation(0, 10, 10, loss=math.inf)))
     assert found.step == [0, 5]

@@ -111,6 +111,12 @@ def test_an_image_folder_to_be_split(tmp_path: Path) -> None:
     assert (len(data.train_labels), len(data.test_labels)) == (14, 6)
     with pytest.raises(ValueError, match="make train/ and test/ in it, or set test_fraction"):
         loader(f"imagefolder:{tmp_path}", None, False, None)(16)
+    with pytest.raises(ValueError, match="change test_fraction"):
+        loader(f"imagefolder:{tmp_path}", None, False, 0.01)(16)
+    (tmp_path / "cat" / "0.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"imagefolder:.*cannot identify image file") as error:
+        loader(f"imagefolder:{tmp_path}", None, False, 0.3)(16)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +130,8 @@ def test_an_image_folder_to_be_split(tmp_path: Path) -> None:
         ("imagefolder:", None, "write imagefolder:PATH"),
         ("fake:3x10", None, "write fake:CxHxW"),
         ("fake:3x10x20", None, "square"),
+        ("fake:3x100000x100000", None, "neither side nor channels above 4096"),
+        ("digits:8", None, "takes nothing behind a colon"),
     ],
 )
 def test_missing_data_are_told(tmp_path: Path, name: str, root: str | None, words: str) -> None:
@@ -206,6 +214,17 @@ def test_batches_may_be_larger_than_the_data() -> None:
     images, labels = next(endless_batches(torch.zeros(3, 1), torch.arange(3), torch.arange(3), 7, seed=0))
     assert labels.bincount().tolist() in ([2, 2, 3], [2, 3, 2], [3, 2, 2])
     assert len(images) == 7
+
+
+def test_training_with_dropout_is_determined_by_the_seed() -> None:
+    models.register("dropout-net")(
+        lambda spec: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, spec.classes))
+    )
+    training, some = Training(epochs=1, batch_size=64, lr=0.1), torch.arange(200)
+    first, second = (
+        train_from_scratch("dropout-net", DIGITS(8), some, training, 0, torch.device("cpu")) for _ in range(2)
+    )
+    assert torch.equal(first[2].weight, second[2].weight)
 
 
 def test_training_learns_the_digits_and_repeats_itself() -> None:

@@ -27,6 +27,13 @@ FILES = {
 }
 
 
+def wrecked_from_the_start() -> Record:
+    """A run that is beyond drawing at its first evaluation."""
+    record = unlearning_record("zo-ga", 0).model_dump()
+    record["curve"]["retain_loss"] = [1e6] * 21
+    return Record.model_validate(record)
+
+
 @pytest.fixture(autouse=True)
 def _use_style() -> None:
     style.use()
@@ -153,13 +160,25 @@ def test_several_machines_stand_side_by_side(write_json: Write, tmp_path: Path) 
     results = load([write_json(name="a.json"), write_json(name="b.json", processor="Another CPU")])
     write_report(results, tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "Run 1: profile test on A CPU" in page
-    assert "Run 2: profile test on Another CPU" in page
-    assert (tmp_path / "out" / "run2-memory.svg").exists()
+    assert "Run 1: profile test on A CPU, cpu" in page
+    assert "Run 2: profile test on Another CPU, cpu" in page
+    assert (tmp_path / "out" / "run2-cpu-memory.svg").exists()
+
+
+def test_devices_of_one_run_are_not_pooled(write_json: Write, tmp_path: Path) -> None:
+    """Two records that differ in nothing but the device and the accuracy: no mean of the two stands anywhere."""
+    first = unlearning_record("zo-ga", 0).model_dump()
+    second = unlearning_record("zo-ga", 0).model_dump()
+    second["case"]["device"], second["quality"]["ra"] = "cuda", 10.0
+    write_report(load([write_json([Record.model_validate(record) for record in (first, second)])]), tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<td>80.0</td>" in page
+    assert "<td>10.0</td>" in page
+    assert "45.0" not in page
 
 
 def test_names_from_the_data_are_escaped(write_json: Write, tmp_path: Path) -> None:
-    path = write_json([step_record("zo-ga", 1, model="<script>alert(1)</script>")], processor="<b>CPU</b>")
+    path = write_json([step_record("zo-ga", 1, model="<script>alert(1)</script> $\\frac")], processor="<b>CPU</b>")
     write_report(load([path]), tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text()
     assert "<script" not in page
@@ -172,6 +191,7 @@ def test_names_from_the_data_are_escaped(write_json: Write, tmp_path: Path) -> N
         [step_record("zo-ga", 1)],
         [unlearning_record("retrain", 0)],
         [unlearning_record("zo-ga", 0, completed=None)],
+        [wrecked_from_the_start()],
         [Record.model_validate({**step_record("zo-ga", 1).model_dump(), "time": None, "energy": None, "memory": {}})],
     ],
 )
@@ -197,6 +217,9 @@ def test_the_command_line(write_json: Write, tmp_path: Path, capsys: pytest.Capt
     assert "index.html" in capsys.readouterr().out
     assert main([str(tmp_path / "nope.json")]) == 2
     assert capsys.readouterr().err.startswith(f"reports: {tmp_path / 'nope.json'}: No such file")
+    (tmp_path / "blocked" / "index.html").mkdir(parents=True)
+    assert main([str(write_json()), "--out", str(tmp_path / "blocked")]) == 2
+    assert "cannot write the report" in capsys.readouterr().err
     (tmp_path / "a-file").touch()
     assert main([str(write_json()), "--out", str(tmp_path / "a-file")]) == 2
     assert "choose another folder with --out" in capsys.readouterr().err

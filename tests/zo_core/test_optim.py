@@ -1,5 +1,7 @@
 """ZOSGD against closed forms: the estimator's mean and variance, mirror symmetry, replay, and what it may not touch."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -128,15 +130,40 @@ def test_an_unusable_loss_is_told_and_leaves_the_parameters(
     assert torch.allclose(theta, start, rtol=0, atol=1e-6)
 
 
+def test_a_step_beyond_float32_is_told_and_leaves_the_parameters() -> None:
+    theta = nn.Parameter(torch.linspace(-3, 3, 50))
+    start = theta.detach().clone()
+    with pytest.raises(FloatingPointError, match="beyond what float32 can hold"):
+        ZOSGD([theta], lr=1e38, queries=2).step(lambda: 1e4 * theta.square().sum())
+    assert torch.allclose(theta, start, rtol=0, atol=2e-6)
+
+
+def test_a_copy_goes_on_alike() -> None:
+    theta = nn.Parameter(torch.zeros(5))
+    optimizer = ZOSGD([theta], lr=0.1, queries=2, seed=3)
+    twin = copy.deepcopy(optimizer)
+    for each in (optimizer, twin):
+        parameter = each.param_groups[0]["params"][0]
+        each.step(lambda parameter=parameter: (parameter - 1).square().sum())
+    assert torch.equal(theta, twin.param_groups[0]["params"][0])
+
+
+def test_a_refused_group_is_not_added() -> None:
+    optimizer = ZOSGD([nn.Parameter(torch.zeros(2))], lr=0.1)
+    with pytest.raises(ValueError, match="eps"):
+        optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2))], "eps": -1.0})
+    assert len(optimizer.param_groups) == 1
+
+
 def test_resuming_equals_going_straight_through() -> None:
     def run(theta: nn.Parameter, optimizer: ZOSGD, steps: int) -> None:
         for _ in range(steps):
             optimizer.step(lambda: (theta - 1).square().sum())
 
     straight = nn.Parameter(torch.zeros(40))
-    run(straight, ZOSGD([straight], lr=1e-2, seed=9), 20)
+    run(straight, ZOSGD([straight], lr=1e-2, seed=9, queries=2), 20)
     halfway = nn.Parameter(torch.zeros(40))
-    first = ZOSGD([halfway], lr=1e-2, seed=9)
+    first = ZOSGD([halfway], lr=1e-2, seed=9, queries=2)
     run(halfway, first, 10)
     resumed = ZOSGD([halfway], lr=5.0, seed=1)
     resumed.load_state_dict(first.state_dict())
@@ -168,6 +195,7 @@ def test_it_descends_to_the_minimum_of_a_quadratic() -> None:
     ("arguments", "words"),
     [
         ({"lr": -1.0}, "lr"),
+        ({"lr": float("inf")}, "lr"),
         ({"lr": 0.1, "eps": 0.0}, "eps"),
         ({"lr": 0.1, "queries": 0}, "queries"),
         ({"lr": 0.1, "seed": -1}, "seed"),
