@@ -104,9 +104,9 @@ def _summary(scenario: str, method: str, runs: pd.DataFrame) -> dict[str, str] |
         "TA": _spread(done, "quality.ta", ".1f"),
         "ToW": _spread(done, "quality.tow", ".3f"),
         "steps to T*": _spread(done, "completion.step", ".0f"),
-        "time, s": _spread(done, "completion.seconds", ".2f"),
+        "time, s": _spread(done, "completion.seconds", ".3g"),
         "forwards": _spread(done, "completion.forward_equivalents", ".0f"),
-        "energy, J": _spread(done, "completion.joules", ".1f"),
+        "energy, J": _spread(done, "completion.joules", ".3g"),
         "basis": " and ".join(done["energy.basis"].dropna().unique()) or MISSING,
         "peak of live tensors, MiB": _spread(runs.assign(mib=runs["memory.tensor_peak_bytes"] / MIB), "mib", ".2f"),
     }
