@@ -72,8 +72,9 @@ class Erasure:
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Forget batches without end, on the case's device; the same for every method of a seed."""
         data, case = self.data, self.case
-        stream = endless_batches(data.train_images, data.train_labels, self.split.forget, case.batch_size, case.seed)
-        return ((inputs.to(case.device), targets.to(case.device)) for inputs, targets in stream)
+        return endless_batches(
+            data.train_images, data.train_labels, self.split.forget, case.batch_size, case.seed, case.device
+        )
 
     def first_step(self) -> Step:
         """The method's step on the first batch; it may be repeated, since its learning rate is zero."""

@@ -7,9 +7,10 @@ run it belongs to. The final JSON is written from the journal, so a resumed run 
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from bench.atomic import write_text
 
 
 class Journal:
@@ -34,7 +35,7 @@ class Journal:
         if path.exists() and (self.foreign or not resume):
             shutil.copyfile(path, path.with_name("journal.previous.jsonl"))
         lines = [self._line(entry) for entry in self.entries.values()]
-        write_atomically(path, "".join(lines))
+        write_text(path, "".join(lines))
 
     def append(self, benchmark: dict[str, Any]) -> None:
         """Add one finished case, as pytest-benchmark's JSON describes it, and push it to the disk."""
@@ -57,16 +58,3 @@ class Journal:
                 self.entries[entry["benchmark"]["fullname"]] = entry["benchmark"]
             else:
                 self.foreign += 1
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one move: a reader, or a crash, sees the old file or the new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.journal import write_atomically
+from bench.atomic import write_text
 from bench.session import Suite
 
 
@@ -28,5 +28,5 @@ def write_benchmark_json(path: Path, config: pytest.Config, suite: Suite) -> Non
     output["run"] = suite.run.model_dump(mode="json")
     output["benchmarks"] = sorted(suite.journal.entries.values(), key=lambda entry: entry["fullname"])
     hook.pytest_benchmark_update_json(config=config, benchmarks=[], output_json=output)
-    write_atomically(path, json.dumps(output, indent=1))
+    write_text(path, json.dumps(output, indent=1))
     suite.progress.say(f"{len(output['benchmarks'])} cases in {os.path.relpath(path)}")

@@ -13,7 +13,7 @@ Kind = Literal["step", "unlearning"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
 class Case(_Strict):
@@ -133,8 +133,6 @@ class Record(_Strict):
             raise ValueError("an unlearning record has a scenario, a step record has none")
         return self
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
-
 
 class Machine(_Strict):
     """What makes two figures comparable."""
@@ -159,5 +157,3 @@ class Run(_Strict):
     dirty: bool | None
     machine: Machine
     fingerprint: str
-
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bench.instruments.clock import synchronize, time_paired
+from bench.instruments.clock import time_paired, waited
 from bench.instruments.memory import tensor_peak
 from bench.methods import Hyperparameters, forward_loss, prepare_step
 from bench.outcome import UNMEASURED, record_or_out_of_memory
@@ -44,12 +44,7 @@ def measure(case: Case, data: ImageData, plan: StepPlan, suite: Suite, benchmark
     time = time_paired(
         benchmark, step.run, lambda: forward_loss(model, inputs, targets), device, plan.seconds, plan.min_rounds
     )
-
-    def metered() -> None:
-        step.run()
-        synchronize(device)
-
-    window = suite.meter.repeat(metered, suite.profile.window_s)
+    window = suite.meter.repeat(waited(step.run, device), suite.profile.window_s)
     notes = UNMEASURED | window.notes()
     if time is None:
         notes["time"] = "timing was turned off (--benchmark-disable)"

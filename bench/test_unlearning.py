@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from bench.erasure import Erasure, prepare_erasure
-from bench.instruments.clock import synchronize
+from bench.instruments.clock import waited
 from bench.instruments.memory import tensor_peak
 from bench.methods import methods
 from bench.outcome import UNMEASURED, record_or_out_of_memory
@@ -130,10 +130,7 @@ def _cost(
     Setting up the optimizer belongs to the work. `reset()` before each round is not timed; it is metered, since a
     window cannot be paused, and is one copy of the parameters. Few steps are timed several times, for the median.
     """
-
-    def timed() -> None:
-        work()
-        synchronize(torch.device(case.device))
+    timed = waited(work, torch.device(case.device))
 
     def metered() -> None:
         reset()

@@ -11,10 +11,9 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.load import Results
+from reports.load import MIB, Results
 from reports.style import ArmStyle, arm_style
 
-MIB = 2**20
 GRID_POINTS = 400
 FEW_DECADES = 200
 COLLAPSED = 1000
@@ -49,7 +48,7 @@ def draw_all(results: Results) -> list[Drawing]:
 
 def memory(results: Results) -> Drawing | None:
     """Tensor-ledger peak of one step against batch size."""
-    steps = _steps(results).dropna(subset=["memory.tensor_peak_bytes"])
+    steps = results.of_kind("step").dropna(subset=["memory.tensor_peak_bytes"])
     if steps.empty:
         return None
     steps = steps.assign(mib=steps["memory.tensor_peak_bytes"] / MIB)
@@ -65,7 +64,7 @@ def memory(results: Results) -> Drawing | None:
 
 def step_time(results: Results) -> Drawing | None:
     """Median seconds of one step against batch size."""
-    steps = _steps(results).dropna(subset=["time.step_s"])
+    steps = results.of_kind("step").dropna(subset=["time.step_s"])
     if steps.empty:
         return None
     steps = steps.assign(ms=1000 * steps["time.step_s"])
@@ -81,7 +80,7 @@ def step_time(results: Results) -> Drawing | None:
 
 def step_energy(results: Results) -> Drawing | None:
     """Energy of one step against batch size."""
-    steps = _steps(results).dropna(subset=["energy.joules_per_step"])
+    steps = results.of_kind("step").dropna(subset=["energy.joules_per_step"])
     if steps.empty:
         return None
     basis = " and ".join(sorted(steps["energy.basis"].unique()))
@@ -98,10 +97,8 @@ def step_energy(results: Results) -> Drawing | None:
 
 def loss_curves(results: Results) -> Drawing | None:
     """Forget and retain loss through completion and beyond, in relative time."""
-    curves = results.curves
-    if curves.empty or curves["relative_step"].isna().all():
-        return None
-    curves = _until_collapse(curves.dropna(subset=["relative_step", "forget_loss", "retain_loss"]))
+    finite = results.curves.dropna(subset=["relative_step", "forget_loss", "retain_loss"])
+    curves = _until_collapse(finite)
     if curves.empty:
         return None
     return Drawing(
@@ -117,10 +114,6 @@ def loss_curves(results: Results) -> Drawing | None:
 
 
 FIGURES: tuple[Callable[[Results], Drawing | None], ...] = (memory, step_time, step_energy, loss_curves)
-
-
-def _steps(results: Results) -> pd.DataFrame:
-    return results.cases[results.cases["kind"] == "step"]
 
 
 def _span(values: pd.Series, form: str = ".0f") -> str:

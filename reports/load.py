@@ -9,9 +9,9 @@ from typing import Any, get_args
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from bench.record import SCHEMA, Record, Run
+from bench.record import SCHEMA, Case, Curve, Kind, Record, Run
 
-CASE = ["method", "model", "dataset", "image_size", "batch_size", "device", "dtype", "threads", "seed", "scenario"]
+MIB = 2**20
 
 
 class UnreadableJsonError(ValueError):
@@ -34,6 +34,10 @@ class Results:
     cases: pd.DataFrame
     curves: pd.DataFrame
 
+    def of_kind(self, kind: Kind) -> pd.DataFrame:
+        """The rows of `cases` that are of one kind."""
+        return self.cases[self.cases["kind"] == kind]
+
 
 def load(paths: Sequence[Path]) -> Results:
     """Read benchmark JSON files of the suite.
@@ -51,7 +55,7 @@ def load(paths: Sequence[Path]) -> Results:
     return Results(
         tuple(run for run, _ in files),
         pd.DataFrame(cases),
-        pd.concat(evaluations, ignore_index=True) if evaluations else pd.DataFrame(columns=["run", *CASE]),
+        pd.concat(evaluations, ignore_index=True) if evaluations else pd.DataFrame(columns=NO_CURVES),
     )
 
 
@@ -117,6 +121,7 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
 _TABLES = {"time", "energy", "quality", "completion", "memory.tensor_by_category"}
 _ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category"}
 COLUMNS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
+NO_CURVES = ["run", *Case.model_fields, *Curve.model_fields, "relative_step"]
 
 
 def _curve(number: int, record: Record) -> pd.DataFrame | None:

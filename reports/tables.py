@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.load import Results
+from reports.load import MIB, Results
 from reports.style import arm_style
 
-MIB = 2**20
 MISSING = "n/a"
 
 
@@ -24,12 +23,12 @@ class Table:
 
 def step_table(results: Results) -> Table | None:
     """Memory, time and energy of one step, a row a case."""
-    steps = results.cases[results.cases["kind"] == "step"]
+    steps = results.of_kind("step")
     if steps.empty:
         return None
     arm = {name: place for place, name in enumerate(arm_style(steps["method"]).order)}
     steps = steps.assign(arm=steps["method"].map(arm)).sort_values(["model", "batch_size", "arm"])
-    columns = {
+    columns: dict[str, Callable[[pd.Series], str]] = {
         "model": lambda row: row["model"],
         "batch": lambda row: f"{row['batch_size']}",
         "arm": lambda row: row["method"],
@@ -38,17 +37,18 @@ def step_table(results: Results) -> Table | None:
         "time, ms": lambda row: _number(1000 * _value(row, "time.step_s"), ".2f"),
         "times two forwards": lambda row: _number(_value(row, "time.times_two_forwards"), ".2f"),
         "energy, J": lambda row: _number(_value(row, "energy.joules_per_step"), ".3g"),
-        "basis": lambda row: _text(row.get("energy.basis")),
+        "basis": lambda row: row["energy.basis"] if isinstance(row["energy.basis"], str) else MISSING,
         "CO2e, mg": lambda row: _number(1000 * _value(row, "energy.co2e_g_per_step"), ".3g"),
     }
-    country = " and ".join(steps["energy.country"].dropna().unique()) if "energy.country" in steps else ""
+    country = " and ".join(steps["energy.country"].dropna().unique())
     note = f"Emissions for the grid of {country}." if country else ""
-    return _table("One step", note, columns, steps)
+    rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in steps.iterrows())
+    return Table("One step", note, tuple(columns), rows)
 
 
 def quality_table(results: Results) -> Table | None:
     """What unlearning did and cost, mean and range over seeds, against Retrain."""
-    runs = results.cases[results.cases["kind"] == "unlearning"]
+    runs = results.of_kind("unlearning")
     if runs.empty:
         return None
     order = arm_style(runs["method"]).order
@@ -63,7 +63,12 @@ def quality_table(results: Results) -> Table | None:
         "mean, and least to greatest over the seeds that completed (memory: over all). UA, RA and TA in "
         "percent; for UA, too, the target is Retrain's value. ToW is 1 for Retrain itself."
     )
-    return Table("Quality and cost at completion, against Retrain", note, tuple(rows[0]), tuple(map(_cells, rows)))
+    return Table(
+        "Quality and cost at completion, against Retrain",
+        note,
+        tuple(rows[0]),
+        tuple(tuple(row.values()) for row in rows),
+    )
 
 
 def machine_table(results: Results) -> Table:
@@ -112,18 +117,9 @@ def _summary(scenario: str, method: str, runs: pd.DataFrame) -> dict[str, str] |
     }
 
 
-def _cells(row: dict[str, str]) -> tuple[str, ...]:
-    return tuple(row.values())
-
-
-def _table(title: str, note: str, columns: dict[str, Callable[[pd.Series], str]], frame: pd.DataFrame) -> Table:
-    rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in frame.iterrows())
-    return Table(title, note, tuple(columns), rows)
-
-
 def _spread(frame: pd.DataFrame, column: str, form: str) -> str:
     """Mean and range over the rows that have a value."""
-    values = frame[column].dropna().astype(float) if column in frame else pd.Series(dtype=float)
+    values = frame[column].dropna().astype(float)
     if values.empty:
         return MISSING
     mean, low, high = (format(value, form) for value in (values.mean(), values.min(), values.max()))
@@ -131,16 +127,12 @@ def _spread(frame: pd.DataFrame, column: str, form: str) -> str:
 
 
 def _value(row: pd.Series, column: str) -> float:
-    value = row.get(column)
+    value = row[column]
     return float("nan") if value is None else float(value)
 
 
 def _number(value: float, form: str) -> str:
     return MISSING if pd.isna(value) else format(value, form)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else MISSING
 
 
 def _commit(commit: str | None, dirty: bool | None) -> str:

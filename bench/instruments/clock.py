@@ -25,11 +25,20 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def waited(work: Callable[[], Any], device: torch.device) -> Callable[[], None]:
+    """`work`, but returning only when the device has done all of it."""
+
+    def work_and_wait() -> None:
+        work()
+        synchronize(device)
+
+    return work_and_wait
+
+
 def stopwatch(work: Callable[[], Any], device: torch.device) -> float:
     """Seconds that `work()` took, to the end of its work on the device."""
     start = time.perf_counter()
-    work()
-    synchronize(device)
+    waited(work, device)()
     return time.perf_counter() - start
 
 
@@ -54,12 +63,7 @@ def time_paired(
         pair = stopwatch(forward, device) + stopwatch(step, device)
     rounds = max(min_rounds, min(MAX_ROUNDS, int(seconds / pair)))
     forward_s: list[float] = []
-
-    def timed_step() -> None:
-        step()
-        synchronize(device)
-
-    benchmark.pedantic(timed_step, setup=lambda: forward_s.append(stopwatch(forward, device)), rounds=rounds)
+    benchmark.pedantic(waited(step, device), setup=lambda: forward_s.append(stopwatch(forward, device)), rounds=rounds)
     if benchmark.stats is None:
         return None
     step_s: list[float] = benchmark.stats["data"]

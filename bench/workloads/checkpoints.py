@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from bench.atomic import replacing
 from bench.profile import Training
 from bench.workloads.datasets import ImageData
 
@@ -69,18 +68,7 @@ def load_or_train(
         except Exception as error:  # whatever a damaged file makes of itself
             tell(f"checkpoint {key.folder} is damaged ({type(error).__name__}); training it again")
     trained = train()
-    _save(trained, path)
-    return trained
-
-
-def _save(model: nn.Module, path: Path) -> None:
-    """Write beside the target, then rename: a killed run leaves no half file under the name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(model.state_dict(), file)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        torch.save(trained.state_dict(), file)
+    return trained

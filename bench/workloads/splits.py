@@ -53,14 +53,14 @@ def split(data: ImageData, scenario: str, seed: int) -> Split:
 
 
 def endless_batches(
-    images: Tensor, labels: Tensor, indices: Tensor, batch_size: int, seed: int
+    images: Tensor, labels: Tensor, indices: Tensor, batch_size: int, seed: int, device: torch.device | str = "cpu"
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches over `indices` without end: every sample once before any comes again, each round shuffled anew.
 
     Every batch is full, also where the samples do not divide evenly: it then reaches into the next round.
 
     Yields:
-        ((batch_size, C, H, W), (batch_size,)), the same for the same seed.
+        ((batch_size, C, H, W), (batch_size,)) on `device`, the same for the same seed.
     """
     generator = torch.Generator().manual_seed(seed)
     queue = indices[:0]
@@ -68,7 +68,7 @@ def endless_batches(
         while len(queue) < batch_size:
             queue = torch.cat([queue, indices[torch.randperm(len(indices), generator=generator)]])
         batch, queue = queue[:batch_size], queue[batch_size:]
-        yield images[batch], labels[batch]
+        yield images[batch].to(device), labels[batch].to(device)
 
 
 def _label(classes: tuple[str, ...], value: str) -> int:

@@ -1,7 +1,7 @@
 """Training from scratch: the original model, and the model retrained without the forget set."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -37,15 +37,13 @@ def train_from_scratch(
     Returns:
         The model on `device`, in eval mode.
     """
-    model = build_model(model_name, data.spec, seed).to(device).train()
+    model, optimizer, batches = _start(model_name, data, indices, training, seed, device)
     steps = training_steps(training, len(indices))
-    optimizer = _optimizer(model, training)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.lr, total_steps=steps)
-    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)  # dropout
-        for _, (inputs, targets) in zip(track(range(steps)), batches, strict=False):
-            optimizer_step(model, (inputs.to(device), targets.to(device)), optimizer).run()
+        for _, batch in zip(track(range(steps)), batches, strict=False):
+            optimizer_step(model, batch, optimizer).run()
             schedule.step()
     return model.eval()
 
@@ -54,13 +52,17 @@ def first_training_step(
     model_name: str, data: ImageData, indices: Tensor, training: Training, seed: int, device: torch.device
 ) -> Step:
     """The step that `train_from_scratch` begins with."""
+    model, optimizer, batches = _start(model_name, data, indices, training, seed, device)
+    return optimizer_step(model, next(batches), optimizer)
+
+
+def _start(
+    model_name: str, data: ImageData, indices: Tensor, training: Training, seed: int, device: torch.device
+) -> tuple[nn.Module, torch.optim.Optimizer, Iterator[tuple[Tensor, Tensor]]]:
+    """A new model in train mode, its optimizer, and its batches without end."""
     model = build_model(model_name, data.spec, seed).to(device).train()
-    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed)
-    inputs, targets = next(batches)
-    return optimizer_step(model, (inputs.to(device), targets.to(device)), _optimizer(model, training))
-
-
-def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
     )
+    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed, device)
+    return model, optimizer, batches

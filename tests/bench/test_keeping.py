@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.journal import Journal, write_atomically
+from bench.atomic import write_text
+from bench.journal import Journal
 from bench.profile import Training
 from bench.workloads.checkpoints import CheckpointKey, load_or_train
 
@@ -108,8 +109,8 @@ def test_another_run_does_not_count_as_finished(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_former_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    write_atomically(path, "old")
+    write_text(path, "old")
     with pytest.raises(UnicodeEncodeError):
-        write_atomically(path, "\ud800")
+        write_text(path, "\ud800")
     assert path.read_text() == "old"
     assert [child.name for child in tmp_path.iterdir()] == ["file"]

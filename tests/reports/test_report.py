@@ -16,7 +16,7 @@ from reports import figures, style
 from reports.__main__ import main
 from reports.load import load
 from reports.page import write_report
-from reports.tables import machine_table, quality_table, step_table
+from reports.tables import Table, machine_table, quality_table, step_table
 from tests.reports.conftest import full_set, step_record, unlearning_record
 
 Write = Callable[..., Path]
@@ -32,6 +32,12 @@ def wrecked_from_the_start() -> Record:
     record = unlearning_record("zo-ga", 0).model_dump()
     record["curve"]["retain_loss"] = [1e6] * 21
     return Record.model_validate(record)
+
+
+def first_row(table: Table | None) -> dict[str, str]:
+    """The first row, by column."""
+    assert table is not None
+    return dict(zip(table.columns, table.rows[0], strict=True))
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +92,7 @@ def test_an_arm_looks_the_same_in_every_figure() -> None:
 def test_the_step_table_is_in_the_units_it_says(write_json: Write) -> None:
     table = step_table(load([write_json([step_record("zo-ga", 8)])]))
     assert table is not None
-    row = dict(zip(table.columns, table.rows[0], strict=True))
+    row = first_row(table)
     assert row["peak of live tensors, MiB"] == "16.00"
     assert row["time, ms"] == "16.00"
     assert row["times two forwards"] == "1.00"
@@ -97,9 +103,7 @@ def test_the_step_table_is_in_the_units_it_says(write_json: Write) -> None:
 
 def test_the_quality_table_gives_mean_and_range_of_the_seeds_that_completed(write_json: Write) -> None:
     records = [unlearning_record("zo-ga", 0), unlearning_record("zo-ga", 2), unlearning_record("zo-ga", 1, None)]
-    table = quality_table(load([write_json(records)]))
-    assert table is not None
-    row = dict(zip(table.columns, table.rows[0], strict=True))
+    row = first_row(quality_table(load([write_json(records)])))
     assert row["completed"] == "2 of 3"
     assert row["UA"] == "91.0 (90.0 to 92.0)"
     assert row["RA"] == "81.0 (80.0 to 82.0)"
