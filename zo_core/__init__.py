@@ -4,9 +4,23 @@ The core needs torch and nothing else. `ZOSGD` is an ordinary torch optimizer th
 passes; `unlearn` drives it, or any other optimizer, over the forget set.
 """
 
-from zo_core.noise import PooledNoise
-from zo_core.objectives import cross_entropy
+from zo_core.noise import FreshNoise, GaussianNoise, Noise, PooledNoise, RademacherNoise
+from zo_core.objectives import Objective, cross_entropy, microbatched
 from zo_core.optim import ZOSGD
 from zo_core.unlearn import Trajectory, geometric_steps, take_step, unlearn
 
-__all__ = ["ZOSGD", "PooledNoise", "Trajectory", "cross_entropy", "geometric_steps", "take_step", "unlearn"]
+__all__ = [
+    "ZOSGD",
+    "FreshNoise",
+    "GaussianNoise",
+    "Noise",
+    "Objective",
+    "PooledNoise",
+    "RademacherNoise",
+    "Trajectory",
+    "cross_entropy",
+    "geometric_steps",
+    "microbatched",
+    "take_step",
+    "unlearn",
+]

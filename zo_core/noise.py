@@ -1,51 +1,44 @@
-"""Where the perturbation z comes from.
+"""Where the perturbation z comes from: three kinds of noise, and the protocol for one of your own.
 
-Drawing a fresh Gaussian for every parameter, several times a step, costs more than the forward passes at small batch.
-So the numbers are drawn once, into a pool, and the perturbation of a chunk of parameters is a window into that pool
-whose offset and sign belong to (seed, step, query, group, chunk). Nothing is stored between passes: the same key gives
-the same windows again. Offsets and pool come from torch's CPU generator, whatever device the parameters live on, so a
-seed means the same direction on a CPU and on any GPU.
+Every kind is replayed, never stored: the same (seed, step, query, group) gives the same z again, on every device and
+thread count, since all random numbers come from torch's CPU generator.
+
+Drawing a fresh number for every parameter, several times a step, costs more than the forward passes at small batch.
+So the default, `PooledNoise`, draws its numbers once, and a perturbation is made of windows into that pool.
 """
 
 import hashlib
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-POOL_NUMBERS = 2**18  # 1 MiB in float32
-CHUNK_NUMBERS = 2**16
+POOL_NUMBERS = 2**18
+SLICE_NUMBERS = 2**16  # fresh noise is drawn in slices that fit a cache
 
 Direction = Callable[[float], None]
 
 
-class PooledNoise:
-    """A pool of standard normal numbers, read through windows at random offsets and signs.
-
-    The pool is circular (its head is repeated behind its tail), so that every number is equally likely at every
-    coordinate; it is scaled to a mean square of one, so that E[z z^T] has exactly ones on its diagonal. The random
-    sign makes E[z] exactly zero and decorrelates the chunks.
-
-    Args:
-        seed: integer in [0, 2**63); the same seed gives the same pool and windows on every device.
+class Noise(Protocol):
+    """What `ZOSGD` needs of a noise; it makes one by calling the class with the seed.
 
     Attributes:
+        seed: what all its directions come from.
         chunk_numbers: the longest chunk that `direction` accepts.
     """
 
-    chunk_numbers = CHUNK_NUMBERS
+    seed: int
+    chunk_numbers: int
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        generator = torch.Generator().manual_seed(_digest(seed))
-        period = torch.randn(POOL_NUMBERS, generator=generator)
-        period /= period.square().mean().sqrt()
-        self._drawn = torch.cat([period, period[: self.chunk_numbers]])
-        self._pools: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+    def __init__(self, seed: int) -> None: ...
 
     def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
         """The perturbation of `chunks` for one (step, query, group), as a function that adds it in place.
+
+        Its elements must have mean 0 and variance 1, uncorrelated; float32 noise will do for float64 parameters.
 
         Args:
             chunks: 1-D views of the parameters, each of at most `chunk_numbers` elements.
@@ -54,13 +47,45 @@ class PooledNoise:
         Returns:
             `add(scale)`, which does `chunk += scale * z` for every chunk, with the same z at every call.
         """
-        generator = torch.Generator().manual_seed(_digest(self.seed, step, query, group))
-        draws = torch.randint(2 * POOL_NUMBERS, (len(chunks),), generator=generator).tolist()
+        ...
+
+    def tensors(self) -> Sequence[Tensor]:
+        """Every tensor that it keeps alive, for whoever counts memory."""
+        ...
+
+
+class PooledNoise:
+    """Windows, at random offsets and with random signs, into a circular pool of 2^18 standard normal numbers.
+
+    Consecutive chunks share a window for as long as it lasts: the many small parameters of a network cost as little as
+    a large one.
+
+    The pool's discrete Fourier transform is scaled to one magnitude at all frequencies. Its circular autocorrelation
+    is then a delta (Wiener-Khinchin), so that over the offsets and signs E[z] = 0 and E[z z^T] = I hold exactly, for
+    every seed. The scaling leaves the phases random, so the numbers remain normal. A pool takes 2 MiB in float32:
+    it is followed by itself, so that a window may begin anywhere.
+
+    Args:
+        seed: integer in [0, 2**63).
+    """
+
+    chunk_numbers = POOL_NUMBERS
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._pools: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
+        """See `Noise.direction`."""
+        runs = _runs(chunks)
+        draws = torch.randint(2 * POOL_NUMBERS, (len(runs),), generator=_generator(self.seed, step, query, group))
         sides: tuple[tuple[list[Tensor], list[Tensor]], ...] = (([], []), ([], []))
-        for chunk, draw in zip(chunks, draws, strict=True):
+        for run, draw in zip(runs, draws.tolist(), strict=True):
             offset, negative = divmod(draw, 2)
-            sides[negative][0].append(chunk)
-            sides[negative][1].append(self.on(chunk.device, chunk.dtype).narrow(0, offset, chunk.numel()))
+            sizes = [chunk.numel() for chunk in run]
+            window = self._pool(run[0].device, run[0].dtype).narrow(0, offset, sum(sizes))
+            sides[negative][0].extend(run)
+            sides[negative][1].extend(window.split_with_sizes(sizes))
 
         def add(scale: float) -> None:
             for (targets, windows), sign in zip(sides, (1.0, -1.0), strict=True):
@@ -69,19 +94,103 @@ class PooledNoise:
 
         return add
 
-    def on(self, device: torch.device, dtype: torch.dtype) -> Tensor:
-        """The pool as a 1-D tensor of `dtype` on `device`, made at the first call."""
+    def tensors(self) -> Sequence[Tensor]:
+        """The pools in use, one a device and dtype."""
+        return list(self._pools.values())
+
+    def _pool(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         key = (device, dtype)
         if key not in self._pools:
-            self._pools[key] = self._drawn.to(device=device, dtype=dtype)
+            self._pools[key] = _white_pool(self.seed).to(device=device, dtype=dtype)
         return self._pools[key]
 
-    def tensors(self) -> list[Tensor]:
-        """Every tensor this object keeps alive, for whoever counts memory."""
-        return [self._drawn, *self._pools.values()]
+
+class FreshNoise(ABC):
+    """Numbers drawn anew at every pass: nothing is kept, and every pass pays for them."""
+
+    chunk_numbers = SLICE_NUMBERS
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
+        """See `Noise.direction`."""
+
+        def add(scale: float) -> None:
+            generator = _generator(self.seed, step, query, group)
+            for chunk in chunks:
+                chunk.add_(self.draw(chunk.numel(), generator).to(chunk.device, chunk.dtype), alpha=scale)
+
+        return add
+
+    def tensors(self) -> Sequence[Tensor]:
+        """Nothing, unless a subclass keeps a table."""
+        return []
+
+    @abstractmethod
+    def draw(self, numbers: int, generator: torch.Generator) -> Tensor:
+        """(numbers,) float32 on the CPU, independent, of mean 0 and variance 1."""
 
 
-def _digest(*words: int) -> int:
-    """A 63-bit seed from integers; unlike `hash`, the same in every Python."""
+class GaussianNoise(FreshNoise):
+    """Standard normal numbers, as in MeZO (Malladi et al. 2023, algorithm 1)."""
+
+    def draw(self, numbers: int, generator: torch.Generator) -> Tensor:
+        """See `FreshNoise.draw`."""
+        return torch.randn(numbers, generator=generator)
+
+
+class RademacherNoise(FreshNoise):
+    """Signs, +1 or -1, as Spall (1992) recommends: the least variance of the three, and the least memory.
+
+    A random byte picks eight signs from a table of 8 KiB.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        bits = torch.arange(256).unsqueeze(1) >> torch.arange(8) & 1  # (256, 8)
+        self._signs = (2 * bits - 1).float()
+
+    def draw(self, numbers: int, generator: torch.Generator) -> Tensor:
+        """See `FreshNoise.draw`."""
+        rows = torch.randint(256, (-(-numbers // 8),), generator=generator)
+        return self._signs.index_select(0, rows).view(-1)[:numbers]
+
+    def tensors(self) -> Sequence[Tensor]:
+        """The table."""
+        return [self._signs]
+
+
+NOISES: dict[str, type[Noise]] = {
+    "pooled": PooledNoise,
+    "gaussian": GaussianNoise,
+    "rademacher": RademacherNoise,
+}
+
+
+def _runs(chunks: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Consecutive chunks of one device and dtype, as many together as one window is long."""
+    runs: list[list[Tensor]] = []
+    left, last = 0, None
+    for chunk in chunks:
+        kind, size = (chunk.device, chunk.dtype), chunk.numel()
+        if size > left or kind != last:
+            runs.append([])
+            left, last = POOL_NUMBERS, kind
+        runs[-1].append(chunk)
+        left -= size
+    return runs
+
+
+def _white_pool(seed: int) -> Tensor:
+    """(2 * POOL_NUMBERS,) float32: the pool, twice. In float64 until the end, lest rounding differ between machines."""
+    spectrum = torch.fft.rfft(torch.randn(POOL_NUMBERS, generator=_generator(seed), dtype=torch.float64))
+    white = torch.fft.irfft(spectrum / spectrum.abs(), n=POOL_NUMBERS) * POOL_NUMBERS**0.5
+    pool: Tensor = white.float().repeat(2)
+    return pool
+
+
+def _generator(*words: int) -> torch.Generator:
+    """A CPU generator seeded with integers; unlike `hash`, the same in every Python."""
     digest = hashlib.blake2b(struct.pack(f"<{len(words)}q", *words), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)

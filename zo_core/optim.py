@@ -1,20 +1,23 @@
 """`ZOSGD`: stochastic gradient descent or ascent from forward passes alone.
 
-Two-sided simultaneous perturbation (SPSA; Spall, "Multivariate stochastic approximation using a simultaneous
-perturbation gradient approximation", IEEE TAC 1992), in place and with replayed noise (MeZO; Malladi et al.,
-"Fine-tuning language models with just forward passes", NeurIPS 2023, algorithm 1). The last pass over the parameters
-restores and updates at once.
+Simultaneous perturbation (SPSA; Spall, "Multivariate stochastic approximation using a simultaneous perturbation
+gradient approximation", IEEE TAC 1992), in place and with replayed noise (MeZO; Malladi et al., "Fine-tuning language
+models with just forward passes", NeurIPS 2023, algorithm 1). The last pass over the parameters restores and updates at
+once, so a step with one query takes three passes.
 """
 
 import math
 from collections.abc import Callable, Iterable
+from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from zo_core.noise import Direction, PooledNoise
+from zo_core.interrupts import uninterrupted
+from zo_core.layout import Layout
+from zo_core.noise import NOISES, Direction, Noise
 
 Group = dict[str, Any]
 LARGEST = torch.finfo(torch.float32).max
@@ -23,23 +26,30 @@ LARGEST = torch.finfo(torch.float32).max
 class ZOSGD(Optimizer):
     """Zeroth-order SGD, used like `torch.optim.SGD` but with a closure that only computes the loss.
 
-    For each direction z ~ N(0, I): g = (L(theta + eps z) - L(theta - eps z)) / (2 eps), then
-    theta <- theta - lr g z, or + when `maximize`. Besides the noise pool nothing is allocated: no gradients, no copy
-    of the parameters, no stored z.
+    For each direction z: g = (L(theta + eps z) - L(theta - eps z)) / (2 eps), or, one-sided,
+    (L(theta + eps z) - L(theta)) / eps; then theta <- theta - lr g z, or + when `maximize`. Besides the noise's own
+    table nothing is allocated: no gradients, no copy of the parameters, no stored z.
 
     Args:
-        params: parameters or parameter groups; a group may have its own `lr`, `eps` and `maximize`. Parameters with
-            `requires_grad=False` are never touched. They must be contiguous, and float32 or float64: in half
-            precision the way out and back does not end where it began.
+        params: parameters or parameter groups; a group may have its own `lr`, `eps`, `clip` and `maximize`. Those
+            with `requires_grad=False` are never touched, and memory that several share is perturbed once. They must
+            be dense in memory, and float32 or float64: in half precision the way out and back does not end where it
+            began.
         lr: learning rate, at least 0.
         eps: size of the perturbation, above 0, in the units of the parameters.
-        queries: directions averaged in a step; a step takes 2 * queries forward passes.
+        queries: directions averaged in a step.
+        two_sided: evaluate each direction at +eps and -eps, 2 * queries forward passes a step; otherwise at +eps and
+            once at the parameters as they are, queries + 1.
+        noise: "pooled" (fast), "gaussian", "rademacher" (no pool), or a class with the protocol `Noise`.
+        clip: bounds g to [-clip, clip] for every direction; None for no bound.
         maximize: ascend instead of descend.
         seed: integer in [0, 2**63) that all randomness comes from.
 
     Raises:
         ValueError: an argument or a parameter is out of these bounds.
     """
+
+    _layout: Layout | None = None
 
     def __init__(
         self,
@@ -48,6 +58,9 @@ class ZOSGD(Optimizer):
         *,
         eps: float = 1e-3,
         queries: int = 1,
+        two_sided: bool = True,
+        noise: str | type[Noise] = "pooled",
+        clip: float | None = None,
         maximize: bool = False,
         seed: int = 0,
     ) -> None:
@@ -55,135 +68,167 @@ class ZOSGD(Optimizer):
             raise ValueError(f"queries must be at least 1, not {queries}")
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed must be in [0, 2**63), not {seed}")
-        super().__init__(params, {"lr": lr, "eps": eps, "maximize": maximize})
         self.queries = queries
-        self.noise = PooledNoise(seed)
+        self.two_sided = two_sided
+        self.noise = _make_noise(noise, seed)
         self.steps_taken = 0
+        super().__init__(params, {"lr": lr, "eps": eps, "clip": clip, "maximize": maximize})
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a group, as every torch optimizer does; raises ValueError for one it could not update."""
         super().add_param_group(param_group)
         try:
             _check_group(self.param_groups[-1])
+            self._layout = Layout(self.param_groups, self.noise.chunk_numbers)
         except ValueError:
             self.param_groups.pop()
             raise
-
-    def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on to the bit: the groups, the queries, the seed, the steps taken."""
-        own = {"queries": self.queries, "seed": self.noise.seed, "steps_taken": self.steps_taken}
-        return super().state_dict() | own
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where `state_dict` stopped, with its queries and its seed."""
-        super().load_state_dict(state_dict)
-        self.queries = state_dict["queries"]
-        self.noise = PooledNoise(state_dict["seed"])
-        self.steps_taken = state_dict["steps_taken"]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> float:  # type: ignore[override]
         """Take one step.
 
         Args:
-            closure: computes the loss, a scalar, from the parameters as they are; called 2 * queries times.
+            closure: computes the loss, a scalar, from the parameters as they are; it must not change them.
 
         Returns:
             The mean of the losses seen.
 
         Raises:
             FloatingPointError: a loss was not finite, or the step it asks for is beyond what float32 can hold.
-            ValueError: the closure returned something else than a scalar.
-            After these, and after any exception of the closure's own, the parameters are as they were before the
-            step, to rounding.
+            ValueError: the closure returned something else than a scalar, or a loss that requires grad.
+            After these, after any exception of the closure's own and after an interrupt, the parameters are as they
+            were before the step, to rounding.
         """
-        measured: list[tuple[_Perturbation, float]] = []
-        total = 0.0
-        for query in range(self.queries):
-            for perturbation, _ in measured:
-                perturbation.move_to(0.0)
-            perturbation = self._perturbation(query)
-            plus, minus = perturbation.two_sided(closure)
-            measured.append((perturbation, (plus - minus) / (2 * self.queries)))
-            total += plus + minus
-        self._update(measured)
-        self.steps_taken += 1
-        return total / (2 * self.queries)
+        lines: list[_Line] = []
+        losses: list[float] = []
+
+        def loss_at(position: float) -> float:
+            lines[-1].move_to(position)
+            losses.append(_finite_scalar(closure()))
+            return losses[-1]
+
+        try:
+            if not self.two_sided:
+                losses.append(_finite_scalar(closure()))
+            for query in range(self.queries):
+                if lines:
+                    lines[-1].move_to(0.0)
+                lines.append(self._line(query))
+                ahead = loss_at(1.0)
+                lines[-1].rise = (ahead - loss_at(-1.0)) / 2 if self.two_sided else ahead - losses[0]
+            self._update(lines)
+        except BaseException:
+            if lines:
+                lines[-1].move_to(0.0)
+            raise
+        return fmean(losses)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs to go on to the bit: groups, queries, sides, noise, seed, steps taken."""
+        return super().state_dict() | {
+            "queries": self.queries,
+            "two_sided": self.two_sided,
+            "noise": type(self.noise).__qualname__,
+            "seed": self.noise.seed,
+            "steps_taken": self.steps_taken,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where `state_dict` stopped, with its queries, sides and seed; ValueError if its noise differs."""
+        made, saved = type(self.noise), state_dict["noise"]
+        if made.__qualname__ != saved:
+            raise ValueError(
+                f"the state is of {saved}, this optimizer has {made.__qualname__}: make it with that noise"
+            )
+        super().load_state_dict(state_dict)
+        self.queries = state_dict["queries"]
+        self.two_sided = state_dict["two_sided"]
+        self.noise = made(state_dict["seed"])
+        self.steps_taken = state_dict["steps_taken"]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copy and pickle take along, beyond what torch's base class does."""
-        own = {"queries": self.queries, "noise": self.noise, "steps_taken": self.steps_taken}
-        return super().__getstate__() | own
+        """What copy and pickle take along, beyond what torch's base class does; the layout is of the original."""
+        own = ("queries", "two_sided", "noise", "steps_taken")
+        return super().__getstate__() | {name: getattr(self, name) for name in own}
 
-    def _update(self, measured: list[tuple["_Perturbation", float]]) -> None:
-        scales = [perturbation.update_scales(half_difference) for perturbation, half_difference in measured]
-        if not all(abs(scale) <= LARGEST for group_scales in scales for scale in group_scales):
-            measured[-1][0].move_to(0.0)
-            raise FloatingPointError("the step is beyond what float32 can hold; the parameters are as before it")
-        for (perturbation, _), group_scales in zip(measured, scales, strict=True):
-            perturbation.add(group_scales)
-
-    def _perturbation(self, query: int) -> "_Perturbation":
-        return _Perturbation(
+    def _line(self, query: int) -> "_Line":
+        if self._layout is None or not self._layout.holds(self.param_groups):
+            self._layout = Layout(self.param_groups, self.noise.chunk_numbers)
+        return _Line(
             [
                 (self.noise.direction(chunks, self.steps_taken, query, index), group)
-                for index, group in enumerate(self.param_groups)
-                if (chunks := _chunks(group, self.noise.chunk_numbers))
+                for index, (chunks, group) in enumerate(zip(self._layout.chunks, self.param_groups, strict=True))
+                if chunks
             ]
         )
 
+    def _update(self, lines: list["_Line"]) -> None:
+        scales = [line.update_scales(self.queries) for line in lines]
+        if not all(abs(scale) <= LARGEST for of_line in scales for scale in of_line):
+            raise FloatingPointError("the step is beyond what float32 can hold; the parameters are as before it")
+        with uninterrupted():
+            for line, of_line in zip(lines, scales, strict=True):
+                line.finish(of_line)
+            self.steps_taken += 1
 
-class _Perturbation:
-    """One direction z through all groups, and where on the line theta + position * eps * z the parameters now are."""
+
+class _Line:
+    """theta + position * eps * z: one direction through all groups, and where on it the parameters now are.
+
+    Attributes:
+        rise: by how much the loss rises from position 0 to position 1, once it is known.
+    """
 
     def __init__(self, parts: list[tuple[Direction, Group]]) -> None:
         self.parts = parts
         self.position = 0.0
+        self.rise = 0.0
 
     def move_to(self, position: float) -> None:
+        """Add to the parameters what leads from here to `position`."""
         if position != self.position:
-            for add, group in self.parts:
-                add((position - self.position) * group["eps"])
-            self.position = position
+            with uninterrupted():
+                for add, group in self.parts:
+                    add((position - self.position) * group["eps"])
+                self.position = position
 
-    def two_sided(self, closure: Callable[[], Any]) -> tuple[float, float]:
-        """The losses at +eps and -eps; the parameters are left at -eps, or restored if the closure raises."""
-        try:
-            self.move_to(1.0)
-            plus = _finite_scalar(closure())
-            self.move_to(-1.0)
-            return plus, _finite_scalar(closure())
-        except BaseException:
-            self.move_to(0.0)
-            raise
+    def update_scales(self, queries: int) -> list[float]:
+        """For each group the multiple of z that leads to position 0 and on by this line's share of the step."""
+        return [-self.position * group["eps"] + _step_size(group, self.rise) / queries for _, group in self.parts]
 
-    def update_scales(self, half_difference: float) -> list[float]:
-        """For each group the multiple of z that restores it and goes on by lr * g, with g = half_difference / eps."""
-        return [
-            -self.position * group["eps"]
-            + (1.0 if group["maximize"] else -1.0) * group["lr"] * half_difference / group["eps"]
-            for _, group in self.parts
-        ]
-
-    def add(self, scales: list[float]) -> None:
-        """Add each group's multiple of z, in one pass."""
+    def finish(self, scales: list[float]) -> None:
+        """Add each group's multiple of z, in one pass; where that leads is the line's new origin."""
         for (add, _), scale in zip(self.parts, scales, strict=True):
             add(scale)
+        self.position = 0.0
 
 
-def _chunks(group: Group, longest: int) -> list[Tensor]:
-    """1-D views of the group's trainable parameters, cut into pieces of at most `longest` elements."""
-    flat = (parameter.detach().view(-1) for parameter in group["params"] if parameter.requires_grad)
-    return [chunk for vector in flat for chunk in vector.split(longest)]
+def _step_size(group: Group, rise: float) -> float:
+    """lr * g, against the slope or up it; g is clipped."""
+    slope, clip = rise / group["eps"], group["clip"]
+    if clip is not None:
+        slope = max(-clip, min(clip, slope))
+    return float(group["lr"] * slope if group["maximize"] else -group["lr"] * slope)
 
 
 def _finite_scalar(loss: Any) -> float:
     if isinstance(loss, Tensor) and loss.numel() != 1:
         raise ValueError(f"the closure must return a scalar loss, not a tensor of shape {tuple(loss.shape)}")
+    if isinstance(loss, Tensor) and loss.requires_grad:
+        raise ValueError(
+            "the loss requires grad: the closure built a graph, with the memory that costs; remove its enable_grad"
+        )
     value = float(loss)
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}; the parameters are as they were before this step")
     return value
+
+
+def _make_noise(noise: str | type[Noise], seed: int) -> Noise:
+    if isinstance(noise, str) and noise not in NOISES:
+        raise ValueError(f"unknown noise {noise!r}; choose from: {', '.join(NOISES)}, or give a class")
+    return (NOISES[noise] if isinstance(noise, str) else noise)(seed)
 
 
 def _check_group(group: Group) -> None:
@@ -191,8 +236,5 @@ def _check_group(group: Group) -> None:
         raise ValueError(f"lr must be at least 0 and finite, not {group['lr']}")
     if not 0 < group["eps"] < math.inf:
         raise ValueError(f"eps must be above 0 and finite, not {group['eps']}")
-    for parameter in group["params"]:
-        if parameter.requires_grad and parameter.dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"ZOSGD needs float32 or float64 parameters, not {parameter.dtype}: call model.float()")
-        if parameter.requires_grad and not parameter.is_contiguous():
-            raise ValueError("ZOSGD needs contiguous parameters: call parameter.data = parameter.data.contiguous()")
+    if group["clip"] is not None and not group["clip"] > 0:
+        raise ValueError(f"clip must be above 0, or None, not {group['clip']}")

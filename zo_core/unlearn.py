@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zo_core.objectives import cross_entropy
+from zo_core.objectives import Objective, cross_entropy
 
 E = TypeVar("E")
 Batch = tuple[Tensor, Tensor]
-Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,10 @@ def take_step(optimizer: Optimizer, loss: Callable[[], Tensor]) -> float:
 
     def closure() -> Tensor:
         value = loss()
-        if value.requires_grad:
+        if value.requires_grad and torch.is_grad_enabled():
             value.backward()
-        return value.detach()
+            return value.detach()
+        return value
 
     optimizer.zero_grad()
     return float(optimizer.step(closure))  # type: ignore[arg-type]
