@@ -92,6 +92,7 @@ class Erasure:
             completed=lambda seen: seen.finite and seen.forget_accuracy <= self.target,
             max_steps=self.plan.max_steps,
             horizon=self.plan.horizon,
+            objective=methods.get(self.case.method).objective,
         )
 
     def erase(self, model: nn.Module, steps: int) -> None:
@@ -103,6 +104,7 @@ class Erasure:
             evaluate=lambda: None,
             completed=lambda _: False,
             max_steps=steps,
+            objective=methods.get(self.case.method).objective,
             evaluate_at=(),
         )
 

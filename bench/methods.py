@@ -7,9 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bench.checkpointing import checkpointed
+from bench.mezo import MeZO
 from bench.record import Kind
 from bench.registry import Registry
-from zo_core import ZOSGD, cross_entropy, take_step
+from zo_core import ZOSGD, Objective, cross_entropy, microbatched, take_step
+
+MICROBATCH = 1  # samples: the least memory there is
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,9 @@ class Hyperparameters:
     seed: int
 
 
+MakeOptimizer = Callable[[nn.Module, Hyperparameters], Optimizer]
+
+
 @dataclass(frozen=True)
 class Method:
     """One arm.
@@ -30,12 +37,14 @@ class Method:
         forward_equivalents: cost of a step in forward passes; a backward pass counts two.
         kinds: the kinds of case it takes part in.
         optimizer: makes the optimizer that ascends on the forget set; None for an arm that has none.
+        objective: the loss that it ascends on.
     """
 
     description: str
     forward_equivalents: int
     kinds: frozenset[Kind]
-    optimizer: Callable[[nn.Module, Hyperparameters], Optimizer] | None = None
+    optimizer: MakeOptimizer | None = None
+    objective: Objective = cross_entropy
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Step:
 
 
 methods: Registry[Method] = Registry("method")
+STEP: frozenset[Kind] = frozenset({"step"})
 BOTH: frozenset[Kind] = frozenset({"step", "unlearning"})
 
 
@@ -67,12 +77,14 @@ def prepare_step(name: str, model: nn.Module, batch: tuple[Tensor, Tensor], hype
     method = methods.get(name)
     if method.optimizer is None:
         return Step(lambda: forward_loss(model, *batch), model, batch, None)
-    return optimizer_step(model, batch, method.optimizer(model, hyperparameters))
+    return optimizer_step(model, batch, method.optimizer(model, hyperparameters), method.objective)
 
 
-def optimizer_step(model: nn.Module, batch: tuple[Tensor, Tensor], optimizer: Optimizer) -> Step:
-    """A step of `optimizer` on the cross-entropy of one batch."""
-    return Step(lambda: take_step(optimizer, lambda: cross_entropy(model, *batch)), model, batch, optimizer)
+def optimizer_step(
+    model: nn.Module, batch: tuple[Tensor, Tensor], optimizer: Optimizer, objective: Objective = cross_entropy
+) -> Step:
+    """A step of `optimizer` on one batch."""
+    return Step(lambda: take_step(optimizer, lambda: objective(model, *batch)), model, batch, optimizer)
 
 
 @torch.no_grad()
@@ -81,17 +93,56 @@ def forward_loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     return float(cross_entropy(model, inputs, targets))
 
 
+def head(model: nn.Module) -> nn.Module:
+    """The classifier's last layer: the last linear or convolutional one in the order of registration.
+
+    Raises:
+        ValueError: the model has no such layer.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no linear or convolutional layer to be its head")
+    return layers[-1]
+
+
 def _first_order(model: nn.Module, hyperparameters: Hyperparameters) -> Optimizer:
     return torch.optim.SGD(model.parameters(), lr=hyperparameters.lr, maximize=True)
 
 
-def _zeroth_order(model: nn.Module, hyperparameters: Hyperparameters) -> Optimizer:
-    return ZOSGD(
-        model.parameters(), hyperparameters.lr, eps=hyperparameters.eps, maximize=True, seed=hyperparameters.seed
-    )
+def _first_order_head(model: nn.Module, hyperparameters: Hyperparameters) -> Optimizer:
+    model.requires_grad_(False)  # no graph is built where nothing requires grad
+    return torch.optim.SGD(head(model).requires_grad_().parameters(), lr=hyperparameters.lr, maximize=True)
 
 
-methods.register("forward")(Method("inference alone, the floor", 1, frozenset({"step"})))
-methods.register("retrain")(Method("training from scratch without the forget set", 3, frozenset({"unlearning"})))
-methods.register("fo-ga")(Method("first-order gradient ascent, by backpropagation", 3, BOTH, _first_order))
-methods.register("zo-ga")(Method("zeroth-order gradient ascent, two forward passes", 2, BOTH, _zeroth_order))
+def _zeroth_order(noise: str) -> MakeOptimizer:
+    def make(model: nn.Module, hyperparameters: Hyperparameters) -> Optimizer:
+        lr, eps, seed = hyperparameters.lr, hyperparameters.eps, hyperparameters.seed
+        return ZOSGD(model.parameters(), lr, eps=eps, noise=noise, maximize=True, seed=seed)
+
+    return make
+
+
+def _mezo(model: nn.Module, hyperparameters: Hyperparameters) -> Optimizer:
+    lr, eps, seed = hyperparameters.lr, hyperparameters.eps, hyperparameters.seed
+    return MeZO(model.parameters(), lr, eps=eps, maximize=True, seed=seed)
+
+
+for _name, _method in {
+    "forward": Method("inference alone, the floor", 1, STEP),
+    "retrain": Method("training from scratch without the forget set", 3, frozenset({"unlearning"})),
+    "fo-ga": Method("first-order gradient ascent, by backpropagation", 3, BOTH, _first_order),
+    "fo-ga-checkpoint": Method(
+        "first-order, activations recomputed block by block", 4, STEP, _first_order, checkpointed(cross_entropy)
+    ),
+    "fo-ga-accumulate": Method(
+        "first-order, one sample at a time", 3, STEP, _first_order, microbatched(cross_entropy, MICROBATCH)
+    ),
+    "fo-ga-head": Method("first-order on the last layer alone", 1, STEP, _first_order_head),
+    "zo-ga": Method("zeroth-order gradient ascent, two forward passes", 2, BOTH, _zeroth_order("pooled")),
+    "zo-ga-microbatch": Method(
+        "zeroth-order, one sample at a time", 2, STEP, _zeroth_order("pooled"), microbatched(cross_entropy, MICROBATCH)
+    ),
+    "zo-ga-gaussian": Method("zeroth-order, Gaussians drawn in every pass", 2, STEP, _zeroth_order("gaussian")),
+    "zo-mezo": Method("zeroth-order, the loop of MeZO as published", 2, STEP, _mezo),
+}.items():
+    methods.register(_name)(_method)

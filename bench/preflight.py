@@ -22,10 +22,10 @@ def check_names(profile: Profile) -> None:
     """
     check_dataset(profile.dataset)
     check_country(profile.country)
-    if profile.step is not None:
-        for model in profile.step.models:
+    for plan in profile.step:
+        for model in plan.models:
             models.get(model)
-        for method in profile.step.methods:
+        for method in plan.methods:
             _check_method(method, "step")
     if profile.unlearning is not None:
         models.get(profile.unlearning.model)

@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench.record import Case
 
@@ -22,6 +22,11 @@ def _all_different(values: list[T]) -> list[T]:
     if twice:
         raise ValueError(f"{twice[0]!r} stands there more than once")
     return values
+
+
+def _as_list(value: Any) -> Any:
+    """A single `[step]` table is a list of one, as several `[[step]]` are a list."""
+    return [value] if isinstance(value, dict) else value
 
 
 Distinct = AfterValidator(_all_different)
@@ -47,17 +52,12 @@ class Training(_Table):
 
 
 class StepPlan(_Table):
-    """Step-cost cases: every method on every model at every batch size.
-
-    `seconds` is about how long one case is timed; there are never fewer than `min_rounds` rounds.
-    """
+    """Step-cost cases: every method on every model at every batch size. A profile may have several."""
 
     models: Names
     image_size: Pixels
     batch_sizes: Annotated[list[Positive], Field(min_length=1), Distinct]
     methods: Names
-    seconds: Seconds = 3.0
-    min_rounds: Annotated[int, Field(ge=3)] = 5
 
 
 class UnlearningPlan(_Table):
@@ -82,8 +82,9 @@ class UnlearningPlan(_Table):
 class Profile(_Table):
     """One profile.
 
-    `window_s` is the least length of an energy window in seconds, `country` the ISO 3166 alpha-3 code whose grid the
-    emissions are computed for, `test_fraction` the share of an image folder without `test/` that is held out.
+    A step is timed for about `timing_s` seconds and never fewer than `min_rounds` rounds; `window_s` is the least
+    length of an energy window in seconds, `country` the ISO 3166 alpha-3 code whose grid the emissions are computed
+    for, `test_fraction` the share of an image folder without `test/` that is held out.
     """
 
     name: str
@@ -94,34 +95,36 @@ class Profile(_Table):
     threads: Annotated[int, Field(gt=0, le=1024)]
     country: str
     window_s: Seconds
-    step: StepPlan | None = None
+    timing_s: Seconds = 3.0
+    min_rounds: Annotated[int, Field(ge=3)] = 5
+    step: Annotated[list[StepPlan], BeforeValidator(_as_list)] = []
     unlearning: UnlearningPlan | None = None
 
     @model_validator(mode="after")
     def _runs_something(self) -> "Profile":
-        if self.step is None and self.unlearning is None:
+        if not self.step and self.unlearning is None:
             raise ValueError("the profile runs nothing; add a [step] or an [unlearning] table")
+        _all_different([case.id for case in self.step_cases()])
         return self
 
     def step_cases(self) -> list[Case]:
         """The cases of `bench/test_step_cost.py`."""
-        if self.step is None:
-            return []
         return [
             Case(
                 method=method,
                 model=model,
                 dataset=self.dataset,
-                image_size=self.step.image_size,
+                image_size=plan.image_size,
                 batch_size=batch_size,
                 device=device,
                 threads=self.threads,
                 seed=0,
             )
             for device in self.devices
-            for model in self.step.models
-            for batch_size in self.step.batch_sizes
-            for method in self.step.methods
+            for plan in self.step
+            for model in plan.models
+            for batch_size in plan.batch_sizes
+            for method in plan.methods
         ]
 
     def unlearning_cases(self) -> list[Case]:
@@ -178,7 +181,7 @@ def _first_problem(error: ValidationError) -> str:
     where = [str(part) for part in finding["loc"]]
     if finding["type"] != "extra_forbidden":
         return f"{'.'.join(where) or 'profile'}: {finding['msg']}"
-    keys = ", ".join(sorted(_table_at(where[:-1]).model_fields))
+    keys = ", ".join(sorted(_table_at([part for part in finding["loc"][:-1] if isinstance(part, str)]).model_fields))
     return f"unknown key {'.'.join(where)!r}; choose from: {keys}"
 
 

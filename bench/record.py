@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
 Kind = Literal["step", "unlearning"]
 
 
@@ -40,11 +40,16 @@ class Case(_Strict):
 
 
 class StepTime(_Strict):
-    """Medians over `rounds`, in seconds; `times_two_forwards` is the median of the paired ratios."""
+    """Medians over `rounds`, in seconds.
+
+    `times_two_forwards` is the median of the paired ratios; `_q1` and `_q3` are their quartiles.
+    """
 
     step_s: float
     forward_s: float
     times_two_forwards: float
+    times_two_forwards_q1: float
+    times_two_forwards_q3: float
     rounds: int
 
 
@@ -114,7 +119,7 @@ class Curve(_Strict):
 class Record(_Strict):
     """One case: what was run, how it ended, what was measured."""
 
-    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[2] = Field(default=SCHEMA, alias="schema")
     kind: Kind
     outcome: Literal["ok", "diverged", "out-of-memory"]
     case: Case
@@ -149,7 +154,7 @@ class Machine(_Strict):
 class Run(_Strict):
     """Where a benchmark JSON came from. `fingerprint` joins profile, data, code and machine."""
 
-    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[2] = Field(default=SCHEMA, alias="schema")
     profile: str
     command: str
     started: str

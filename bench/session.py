@@ -85,7 +85,7 @@ def describe_run(profile: Profile, data: Callable[[int], ImageData], command: Se
     """Where this run's JSON comes from."""
     commit, dirty = describe_commit(ROOT)
     machine = describe_machine()
-    sizes = {plan.image_size for plan in (profile.step, profile.unlearning) if plan is not None}
+    sizes = {case.image_size for case in (*profile.step_cases(), *profile.unlearning_cases())}
     contents = [data(size).fingerprint for size in sorted(sizes)]
     identity = (profile.model_dump_json(), *contents, _code_fingerprint(), machine.model_dump_json())
     return Run(

@@ -12,7 +12,6 @@ from bench.instruments.clock import time_paired, waited
 from bench.instruments.memory import tensor_peak
 from bench.methods import Hyperparameters, forward_loss, prepare_step
 from bench.outcome import UNMEASURED, record_or_out_of_memory
-from bench.profile import StepPlan
 from bench.record import Case, Kind, Record
 from bench.session import Suite
 from bench.workloads.datasets import ImageData
@@ -25,26 +24,25 @@ IDLE = Hyperparameters(lr=0.0, eps=1e-3, seed=0)
 def test_step_cost(case: Case, suite: Suite, benchmark: Any) -> None:
     """Measure the case and keep its record."""
     benchmark.group = f"{case.model} batch {case.batch_size}"
-    data, plan = suite.data(case.image_size), suite.profile.step
-    assert plan is not None
+    data = suite.data(case.image_size)
     size = model_bytes(case.model, data.spec)
     suite.keep(
         benchmark,
-        record_or_out_of_memory(KIND, case, size, lambda: measure(case, data, plan, suite, benchmark, size)),
+        record_or_out_of_memory(KIND, case, size, lambda: measure(case, data, suite, benchmark, size)),
     )
 
 
-def measure(case: Case, data: ImageData, plan: StepPlan, suite: Suite, benchmark: Any, size: int) -> Record:
+def measure(case: Case, data: ImageData, suite: Suite, benchmark: Any, size: int) -> Record:
     """The three passes over one warm step."""
-    device = torch.device(case.device)
+    device, profile = torch.device(case.device), suite.profile
     model = build_model(case.model, data.spec, case.seed).to(device).eval()
     inputs, targets = (tensor.to(device) for tensor in _batch(data, case.batch_size))
     step = prepare_step(case.method, model, (inputs, targets), IDLE)
     memory = tensor_peak(step).as_memory()
     time = time_paired(
-        benchmark, step.run, lambda: forward_loss(model, inputs, targets), device, plan.seconds, plan.min_rounds
+        benchmark, step.run, lambda: forward_loss(model, inputs, targets), device, profile.timing_s, profile.min_rounds
     )
-    window = suite.meter.repeat(waited(step.run, device), suite.profile.window_s)
+    window = suite.meter.repeat(waited(step.run, device), profile.window_s)
     notes = UNMEASURED | window.notes()
     if time is None:
         notes["time"] = "timing was turned off (--benchmark-disable)"

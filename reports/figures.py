@@ -1,5 +1,6 @@
 """The figures: one function each, tidy frame in, matplotlib `Figure` out."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from reports.load import MIB, Results
 from reports.style import ArmStyle, arm_style
 
 GRID_POINTS = 400
+PANELS_ACROSS = 3
 FEW_DECADES = 200
 COLLAPSED = 1000
 LEAST_LOSS = 1e-6  # nats; less is drawn here
@@ -125,8 +127,10 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
     """One panel a model, one line an arm, both axes logarithmic."""
     style = arm_style(steps["method"])
     models = list(steps["model"].unique())
-    figure = Figure(figsize=(3.4 * max(2, len(models)), 3.6), layout="constrained")
-    for axes, model in zip(figure.subplots(1, len(models), squeeze=False)[0], models, strict=True):
+    across, down = min(len(models), PANELS_ACROSS), math.ceil(len(models) / PANELS_ACROSS)
+    figure = Figure(figsize=(3.4 * max(2, across), 0.6 + 3.0 * down), layout="constrained")
+    for index, model in enumerate(models):
+        axes = figure.add_subplot(down, across, index + 1)
         sns.lineplot(
             steps[steps["model"] == model],
             x="batch_size",
@@ -141,10 +145,8 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
             errorbar=None,
             ax=axes,
         )
-        axes.set(
-            xscale="log", yscale="log", title=model, xlabel="batch size", ylabel=label if model == models[0] else ""
-        )
-        batches = sorted(steps["batch_size"].unique())
+        axes.set(xscale="log", yscale="log", title=model, xlabel="batch size", ylabel="" if index % across else label)
+        batches = sorted(steps.loc[steps["model"] == model, "batch_size"].unique())
         axes.set_xticks(batches, [str(batch) for batch in batches])
         axes.set_xticks([], minor=True)
         _plain_numbers(axes.yaxis)
@@ -228,4 +230,4 @@ def _plain_numbers(axis: Axis) -> None:
 
 def _shared_legend(figure: Figure) -> None:
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), handlelength=3)
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 5), handlelength=3)

@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.figures import Drawing, draw_all
 from reports.load import Results
-from reports.tables import Table, machine_table, quality_table, step_table
+from reports.tables import Table, machine_table, memory_comparison, quality_table, step_table, time_comparison
+
+TABLES = (quality_table, time_comparison, memory_comparison, step_table)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def _section(results: Results, number: int, device: str, staged: Path) -> Sectio
     alone = len(one.cases) == len(results.cases)
     prefix = "" if alone else f"run{number}-{device}-"
     drawings = [(drawing, _save(drawing.figure, staged / f"{prefix}{drawing.name}")) for drawing in draw_all(one)]
-    tables = [table for table in (quality_table(one), step_table(one)) if table is not None]
+    tables = [table for make in TABLES if (table := make(one)) is not None]
     run = results.runs[number - 1]
     title = "" if alone else f"Run {number}: profile {run.profile} on {run.machine.processor}, {device}"
     return Section(title, drawings, tables)

@@ -5,11 +5,36 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 
-# Okabe and Ito (2008), "Color universal design"; yellow is left out, it does not show on white.
+# Okabe and Ito (2008), "Color universal design"; yellow is left out, it does not show on white. The marker and the line
+# style tell arms apart whose colours are the same again.
 OKABE_ITO = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("s", "o", "^", "D", "v", "P", "X")
-DASHES: tuple[tuple[float, ...] | str, ...] = ("", (4, 1.5), (1, 1), (3, 1, 1, 1), (5, 1, 1, 1, 1, 1), (2, 2), (6, 2))
-KNOWN = ("forward", "fo-ga", "zo-ga", "retrain")
+MARKERS = ("s", "o", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+DASHES: tuple[tuple[float, ...] | str, ...] = (
+    "",
+    (4, 1.5),
+    (1, 1),
+    (3, 1, 1, 1),
+    (5, 1, 1, 1, 1, 1),
+    (2, 2),
+    (6, 2),
+    (8, 1),
+    (2, 1),
+    (1, 3),
+    (8, 1, 1, 1),
+    (6, 1, 3, 1),
+)
+KNOWN = (
+    "forward",
+    "fo-ga",
+    "zo-ga",
+    "retrain",
+    "fo-ga-checkpoint",
+    "fo-ga-accumulate",
+    "zo-ga-microbatch",
+    "zo-mezo",
+    "fo-ga-head",
+    "zo-ga-gaussian",
+)
 
 
 @dataclass(frozen=True)
@@ -26,13 +51,13 @@ def arm_style(methods: Iterable[str]) -> ArmStyle:
     """The same look for an arm in every figure: the known arms first, others after them by name."""
     present = set(methods)
     everyone = [*KNOWN, *sorted(present - set(KNOWN))]
-    slot = {name: index % len(OKABE_ITO) for index, name in enumerate(everyone)}
+    slot = {name: index for index, name in enumerate(everyone)}
     order = [name for name in everyone if name in present]
     return ArmStyle(
         order,
-        {name: OKABE_ITO[slot[name]] for name in order},
-        {name: MARKERS[slot[name]] for name in order},
-        {name: DASHES[slot[name]] for name in order},
+        {name: OKABE_ITO[slot[name] % len(OKABE_ITO)] for name in order},
+        {name: MARKERS[slot[name] % len(MARKERS)] for name in order},
+        {name: DASHES[slot[name] % len(DASHES)] for name in order},
     )
 
 

@@ -1,6 +1,7 @@
 """The tables beside the figures: numbers as text, rounded once, here."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,6 +10,7 @@ from reports.load import MIB, Results
 from reports.style import arm_style
 
 MISSING = "n/a"
+YARDSTICK = "zo-ga"
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,49 @@ def step_table(results: Results) -> Table | None:
         "outcome": lambda row: row["outcome"],
         "peak of live tensors, MiB": lambda row: _number(_value(row, "memory.tensor_peak_bytes") / MIB, ".2f"),
         "time, ms": lambda row: _number(1000 * _value(row, "time.step_s"), ".2f"),
-        "times two forwards": lambda row: _number(_value(row, "time.times_two_forwards"), ".2f"),
+        "times two forwards": _times_two_forwards,
         "energy, J": lambda row: _number(_value(row, "energy.joules_per_step"), ".3g"),
         "basis": lambda row: row["energy.basis"] if isinstance(row["energy.basis"], str) else MISSING,
         "CO2e, mg": lambda row: _number(1000 * _value(row, "energy.co2e_g_per_step"), ".3g"),
     }
     country = " and ".join(steps["energy.country"].dropna().unique())
-    note = f"Emissions for the grid of {country}." if country else ""
+    emissions = f"Emissions for the grid of {country}." if country else ""
+    note = f"Times two forwards: median and quartiles of the paired ratios. {emissions}"
     rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in steps.iterrows())
     return Table("One step", note, tuple(columns), rows)
+
+
+def time_comparison(results: Results) -> Table | None:
+    """The time of each arm's step as a multiple of zo-ga's, a row a model and batch size."""
+    steps = results.of_kind("step").dropna(subset=["time.times_two_forwards"])
+    if YARDSTICK not in set(steps["method"]):
+        return None
+    arms = [name for name in arm_style(steps["method"]).order if name != YARDSTICK]
+    rows = []
+    for where, by_arm in _by_model_and_batch(steps):
+        if YARDSTICK in by_arm:
+            taken = {arm: _value(row, "time.times_two_forwards") for arm, row in by_arm.items()}
+            ratios = (taken.get(arm, math.nan) / taken[YARDSTICK] for arm in arms)
+            rows.append((*where, _times_two_forwards(by_arm[YARDSTICK]), *(_number(ratio, ".2f") for ratio in ratios)))
+    note = (
+        f"Over two forwards: median and quartiles of the paired ratios of {YARDSTICK}. The other columns: the arm's "
+        f"median over two forwards, divided by {YARDSTICK}'s; above 1 it takes longer."
+    )
+    columns = ("model", "batch", f"{YARDSTICK} over two forwards", *(f"{arm} over {YARDSTICK}" for arm in arms))
+    return Table(f"Time of a step, against {YARDSTICK}", note, columns, tuple(rows))
+
+
+def memory_comparison(results: Results) -> Table | None:
+    """Each arm's peak, a row a model and batch size."""
+    steps = results.of_kind("step").dropna(subset=["memory.tensor_peak_bytes"])
+    if steps.empty:
+        return None
+    arms = arm_style(steps["method"]).order
+    rows = []
+    for where, by_arm in _by_model_and_batch(steps):
+        peaks = {arm: _value(row, "memory.tensor_peak_bytes") / MIB for arm, row in by_arm.items()}
+        rows.append((*where, *(_number(peaks.get(arm, math.nan), ".2f") for arm in arms)))
+    return Table("Peak of live tensors in a step, MiB", "", ("model", "batch", *arms), tuple(rows))
 
 
 def quality_table(results: Results) -> Table | None:
@@ -124,6 +160,17 @@ def _spread(frame: pd.DataFrame, column: str, form: str) -> str:
         return MISSING
     mean, low, high = (format(value, form) for value in (values.mean(), values.min(), values.max()))
     return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def _by_model_and_batch(steps: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, pd.Series]]]:
+    """(model, batch size) and the case of each arm there."""
+    for (model, batch), cases in steps.groupby(["model", "batch_size"]):
+        yield (str(model), str(batch)), {case["method"]: case for _, case in cases.iterrows()}
+
+
+def _times_two_forwards(row: pd.Series) -> str:
+    median, low, high = (_value(row, f"time.times_two_forwards{suffix}") for suffix in ("", "_q1", "_q3"))
+    return MISSING if math.isnan(median) else f"{median:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _value(row: pd.Series, column: str) -> float:

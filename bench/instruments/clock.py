@@ -6,7 +6,7 @@ and what is compared is the median of the paired ratios, not the seconds.
 
 import time
 from collections.abc import Callable
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import torch
@@ -68,6 +68,12 @@ def time_paired(
         return None
     step_s: list[float] = benchmark.stats["data"]
     ratios = [taken / (2 * reference) for taken, reference in zip(step_s, forward_s, strict=True)]
+    first, _, third = quantiles(ratios, n=4, method="inclusive")
     return StepTime(
-        step_s=median(step_s), forward_s=median(forward_s), times_two_forwards=median(ratios), rounds=rounds
+        step_s=median(step_s),
+        forward_s=median(forward_s),
+        times_two_forwards=median(ratios),
+        times_two_forwards_q1=first,
+        times_two_forwards_q3=third,
+        rounds=rounds,
     )

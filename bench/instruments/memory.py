@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -47,34 +47,32 @@ def tensor_peak(step: Step) -> TensorPeak:
     """
     step.run()
     model, optimizer = step.model, step.optimizer
-    ledger = _Ledger()
-    parameters = list(model.parameters())
-    ledger.enter(parameters, "parameters")
+    ledger = _Ledger(list(model.parameters()))
     ledger.enter(model.buffers(), "buffers")
     ledger.enter(step.batch, "inputs")
-    ledger.enter((p.grad for p in parameters if p.grad is not None), "gradients")
     if optimizer is not None:
         ledger.enter((leaf for leaf in tree_leaves(dict(optimizer.state)) if isinstance(leaf, Tensor)), "optimizer")
         if (noise := getattr(optimizer, "noise", None)) is not None:
             ledger.enter(noise.tensors(), "noise")
-    hooks = [p.register_post_accumulate_grad_hook(ledger.gradient_arrived) for p in parameters if p.requires_grad]
-    try:
-        with ledger:
-            step.run()
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ledger:
+        step.run()
     return TensorPeak(sum(ledger.peak.values()), {name: ledger.peak[name] for name in CATEGORIES})
 
 
 class _Ledger(TorchDispatchMode):
-    """Live bytes by category, now and at the peak."""
+    """Live bytes by category, now and at the peak.
 
-    def __init__(self) -> None:
+    A tensor that an operation made becomes a parameter or a gradient when the step puts it in that place, which is
+    not an operation that a dispatch mode sees: so before every operation these two are looked up anew.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = dict.fromkeys(CATEGORIES, 0)
         self.peak = dict(self.live)
+        self._parameters = parameters
         self._entries: weakref.WeakKeyDictionary[torch.UntypedStorage, _Entry] = weakref.WeakKeyDictionary()
+        self._look_up_roles()
 
     def enter(self, tensors: Iterable[Tensor], category: str) -> None:
         """Count the storages of `tensors` from now until they die; those already counted only follow their size."""
@@ -88,20 +86,23 @@ class _Ledger(TorchDispatchMode):
         if sum(self.live.values()) > sum(self.peak.values()):
             self.peak = dict(self.live)
 
-    def gradient_arrived(self, parameter: Tensor) -> None:
-        """What backward computed has become the parameter's gradient."""
-        assert parameter.grad is not None
-        entry = self._entries[parameter.grad.untyped_storage()]
-        size = entry.size
-        self._resize(entry, 0)
-        entry.category = "gradients"
-        self._resize(entry, size)
+    def _look_up_roles(self) -> None:
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        for tensors, category in ((self._parameters, "parameters"), (gradients, "gradients")):
+            self.enter(tensors, category)
+            for tensor in tensors:
+                entry = self._entries[tensor.untyped_storage()]
+                size = entry.size
+                self._resize(entry, 0)
+                entry.category = category
+                self._resize(entry, size)
 
     def _resize(self, entry: "_Entry", size: int) -> None:
         self.live[entry.category] += size - entry.size
         entry.size = size
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._look_up_roles()
         outputs = func(*args, **(kwargs or {}))
         self.enter((leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)), ACTIVATIONS)
         return outputs

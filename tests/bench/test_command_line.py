@@ -32,13 +32,13 @@ devices = ["cpu"]
 threads = 1
 country = "FRA"
 window_s = 0.1
+timing_s = 0.05
 
 [step]
 models = ["cnn"]
 image_size = 8
 batch_sizes = [1, 4]
 methods = ["forward", "fo-ga", "zo-ga"]
-seconds = 0.05
 
 [unlearning]
 model = "cnn"

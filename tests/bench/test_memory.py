@@ -123,7 +123,7 @@ def test_batch_norm_statistics_count_as_buffers() -> None:
     assert tensor_peak(prepare_step("forward", model, batch, IDLE)).by_category["buffers"] == 2 * 8 * 4 + 8
 
 
-@pytest.mark.parametrize("name", ["cnn", "mobilenet_v3_small", "resnet18"])
+@pytest.mark.parametrize("name", ["cnn", "mobilenet_v3_small", "resnet18", "vgg11_bn", "vit_b_16"])
 def test_zeroth_order_takes_the_memory_of_inference_and_the_pool(name: str) -> None:
     def peak(method: str) -> dict[str, int]:
         model = build_model(name, ImageSpec(1, 32, 10), seed=0).eval()

@@ -92,7 +92,7 @@ def test_the_quick_profile_is_what_the_issue_promises() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("batch_sizes", "batchsizes", r"unknown key 'step.batchsizes'; choose from: batch_sizes, image_size"),
+        ("batch_sizes", "batchsizes", r"unknown key 'step.0.batchsizes'; choose from: batch_sizes, image_size"),
         ("epochs = 1", "epochs = 1\nepoch = 2", r"unknown key 'unlearning.training.epoch'; choose from: batch_size, e"),
         ("seeds = [0, 1]", "seeds = [18446744073709551616]", "unlearning.seeds.0"),
         ("seeds = [0, 1]", "seeds = [1, 1]", "1 stands there more than once"),
@@ -116,7 +116,7 @@ def test_a_bad_profile_is_told_in_one_line(write, old: str, new: str, words: str
         ('dataset = "digits"', 'dataset = "digitz"', "unknown dataset 'digitz'; choose from: digits"),
         ('models = ["cnn"]', 'models = ["cmm"]', "unknown model 'cmm'; choose from: cnn"),
         ('model = "cnn"', 'model = "cmm"', "unknown model 'cmm'; choose from: cnn"),
-        ('"zo-ga"]', '"zo"]', "unknown method 'zo' for step cases; choose from: forward, fo-ga, zo-ga"),
+        ('"zo-ga"]', '"zo"]', "unknown method 'zo' for step cases; choose from: forward, fo-ga, fo-ga-checkpoint"),
         ('"forward", ', '"retrain", ', "unknown method 'retrain' for step cases"),
         ('"retrain", "fo-ga"', '"forward"', "unknown method 'forward' for unlearning cases; choose from: retrain"),
         ('"random:0.1"', '"random:2"', "unknown scenario 'random:2'; write class:K"),
@@ -131,6 +131,19 @@ def test_an_unknown_name_is_told_with_the_choices(write, old: str, new: str, wor
     with pytest.raises(ValueError, match=words) as error:
         check_names(profile)
     assert "\n" not in str(error.value)
+
+
+def test_several_step_tables_add_up(write) -> None:
+    more = '[[step]]\nmodels = ["cnn"]\nimage_size = 8\nbatch_sizes = [4]\nmethods = ["zo-ga"]\n'
+    profile = load_profile(write("[step]", f"{more}\n[[step]]"))
+    assert [case.id for case in profile.step_cases()][:2] == ["cnn-b4-zo-ga", "cnn-b1-forward"]
+    assert len(profile.step_cases()) == 1 + 4
+
+
+def test_a_case_in_two_step_tables_is_told(write) -> None:
+    more = '[[step]]\nmodels = ["cnn"]\nimage_size = 16\nbatch_sizes = [2, 4]\nmethods = ["zo-ga"]\n'
+    with pytest.raises(ProfileError, match="'cnn-b2-zo-ga' stands there more than once"):
+        load_profile(write("[step]", f"{more}\n[[step]]"))
 
 
 def test_no_such_profile() -> None:

@@ -32,7 +32,14 @@ def step_record(method: str, batch: int, model: str = "cnn") -> Record:
         outcome="ok",
         case=case(method=method, batch_size=batch, model=model),
         model_bytes=MIB,
-        time=StepTime(step_s=factor * batch / 1000, forward_s=batch / 1000, times_two_forwards=factor / 2, rounds=5),
+        time=StepTime(
+            step_s=factor * batch / 1000,
+            forward_s=batch / 1000,
+            times_two_forwards=factor / 2,
+            times_two_forwards_q1=factor / 2.1,
+            times_two_forwards_q3=factor / 1.9,
+            rounds=5,
+        ),
         memory=Memory(tensor_peak_bytes=factor * batch * MIB, tensor_by_category={"parameters": MIB}),
         energy=StepEnergy(
             joules_per_step=factor * batch / 10,

@@ -16,7 +16,7 @@ from reports import figures, style
 from reports.__main__ import main
 from reports.load import load
 from reports.page import write_report
-from reports.tables import Table, machine_table, quality_table, step_table
+from reports.tables import Table, machine_table, memory_comparison, quality_table, step_table, time_comparison
 from tests.reports.conftest import full_set, step_record, unlearning_record
 
 Write = Callable[..., Path]
@@ -95,10 +95,33 @@ def test_the_step_table_is_in_the_units_it_says(write_json: Write) -> None:
     row = first_row(table)
     assert row["peak of live tensors, MiB"] == "16.00"
     assert row["time, ms"] == "16.00"
-    assert row["times two forwards"] == "1.00"
+    assert row["times two forwards"] == "1.00 (0.95 to 1.05)"
     assert row["energy, J"] == "1.6"
     assert row["CO2e, mg"] == "1.6"
     assert "FRA" in table.note
+
+
+def test_the_comparisons_divide_and_stand_in_the_same_rows(write_json: Write) -> None:
+    """The fixture's arms take 1 (forward), 2 (zo-ga) and 3 (fo-ga) units a sample; a missing case is no number."""
+    records = [step_record(arm, batch) for arm in ("forward", "zo-ga", "fo-ga") for batch in (1, 8)]
+    results = load([write_json(records[:-1])])
+    times, peaks = time_comparison(results), memory_comparison(results)
+    assert times is not None
+    assert times.columns == ("model", "batch", "zo-ga over two forwards", "forward over zo-ga", "fo-ga over zo-ga")
+    assert [row[1:] for row in times.rows] == [
+        ("1", "1.00 (0.95 to 1.05)", "0.50", "1.50"),
+        ("8", "1.00 (0.95 to 1.05)", "0.50", "n/a"),
+    ]
+    assert peaks is not None
+    assert peaks.columns == ("model", "batch", "forward", "fo-ga", "zo-ga")
+    assert [row[1:] for row in peaks.rows] == [("1", "1.00", "3.00", "2.00"), ("8", "8.00", "n/a", "16.00")]
+
+
+def test_every_known_arm_has_a_look_of_its_own() -> None:
+    look = style.arm_style(style.KNOWN)
+    assert len({(look.palette[name], look.markers[name], look.dashes[name]) for name in style.KNOWN}) == len(
+        style.KNOWN
+    )
 
 
 def test_the_quality_table_gives_mean_and_range_of_the_seeds_that_completed(write_json: Write) -> None:

@@ -35,8 +35,8 @@ def test_a_first_order_step_has_the_whole_batchs_gradient(size: int) -> None:
     sliced, whole, losses = network(), network(), []
     for model, objective in ((sliced, microbatched(cross_entropy, size)), (whole, cross_entropy)):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, maximize=True)
-        for _ in range(2):  # the second one must not meet the first one's gradients
-            losses.append(take_step(optimizer, lambda objective=objective, model=model: objective(model, *batch())))
+        steps = range(2)  # the second one must not meet the first one's gradients
+        losses += [take_step(optimizer, lambda f=objective, model=model: f(model, *batch())) for _ in steps]
     assert losses[:2] == pytest.approx(losses[2:], rel=1e-10)
     for one, other in zip(sliced.parameters(), whole.parameters(), strict=True):
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
