@@ -17,6 +17,7 @@ from reports.style import ArmStyle, arm_style
 
 GRID_POINTS = 400
 PANELS_ACROSS = 3
+LEGEND_ENTRY_INCHES = 2
 FEW_DECADES = 200
 COLLAPSED = 1000
 LEAST_LOSS = 1e-6  # nats; less is drawn here
@@ -230,4 +231,5 @@ def _plain_numbers(axis: Axis) -> None:
 
 def _shared_legend(figure: Figure) -> None:
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 5), handlelength=3)
+    fitting = int(figure.get_size_inches()[0] / LEGEND_ENTRY_INCHES)
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), fitting), handlelength=3)

@@ -40,6 +40,11 @@ class Layout:
         return self._places == [[_place(parameter) for parameter in _trainable(group)] for group in groups]
 
 
+def count(groups: Sequence[Group]) -> int:
+    """How many numbers the trainable parameters of all groups have."""
+    return sum(parameter.numel() for group in groups for parameter in _trainable(group))
+
+
 def _trainable(group: Group) -> Iterable[Tensor]:
     return (parameter for parameter in group["params"] if parameter.requires_grad and parameter.numel() > 0)
 

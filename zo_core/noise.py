@@ -4,7 +4,7 @@ Every kind is replayed, never stored: the same (seed, step, query, group) gives 
 thread count, since all random numbers come from torch's CPU generator.
 
 Drawing a fresh number for every parameter, several times a step, costs more than the forward passes at small batch.
-So the default, `PooledNoise`, draws its numbers once, and a perturbation is made of windows into that pool.
+So the default, `PooledNoise`, draws a few numbers once, and a perturbation is made of windows into that pool.
 """
 
 import hashlib
@@ -16,24 +16,27 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-POOL_NUMBERS = 2**18
+SMALLEST_POOL, LARGEST_POOL = 2**10, 2**18
+PARAMETERS_A_POOL_NUMBER = 32
 SLICE_NUMBERS = 2**16  # fresh noise is drawn in slices that fit a cache
 
 Direction = Callable[[float], None]
 
 
 class Noise(Protocol):
-    """What `ZOSGD` needs of a noise; it makes one by calling the class with the seed.
+    """What `ZOSGD` needs of a noise; it makes one by calling the class.
+
+    Args:
+        seed: what all its directions come from.
+        parameters: how many numbers it will perturb, over all groups.
 
     Attributes:
-        seed: what all its directions come from.
         chunk_numbers: the longest chunk that `direction` accepts.
     """
 
-    seed: int
     chunk_numbers: int
 
-    def __init__(self, seed: int) -> None: ...
+    def __init__(self, seed: int, parameters: int) -> None: ...
 
     def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
         """The perturbation of `chunks` for one (step, query, group), as a function that adds it in place.
@@ -55,30 +58,36 @@ class Noise(Protocol):
 
 
 class PooledNoise:
-    """Windows, at random offsets and with random signs, into a circular pool of 2^18 standard normal numbers.
+    """Windows, at random offsets and with random signs, into a circular pool of standard normal numbers.
 
     Consecutive chunks share a window for as long as it lasts: the many small parameters of a network cost as little as
     a large one.
 
     The pool's discrete Fourier transform is scaled to one magnitude at all frequencies. Its circular autocorrelation
     is then a delta (Wiener-Khinchin), so that over the offsets and signs E[z] = 0 and E[z z^T] = I hold exactly, for
-    every seed. The scaling leaves the phases random, so the numbers remain normal. A pool takes 2 MiB in float32:
-    it is followed by itself, so that a window may begin anywhere.
+    every seed and every size of the pool. The scaling leaves the phases random, so the numbers remain normal.
+
+    There is one number for 32 parameters or more, a power of two from 2^10 to 2^18. The pool is followed by itself, so
+    that a window may begin anywhere; it takes no more than a sixteenth of the memory of the parameters, or 8 KiB, and
+    2 MiB at most (in float32).
 
     Args:
         seed: integer in [0, 2**63).
+        parameters: how many numbers are to be perturbed; the greatest pool if not given.
     """
 
-    chunk_numbers = POOL_NUMBERS
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, parameters: int = LARGEST_POOL * PARAMETERS_A_POOL_NUMBER) -> None:
+        wanted = 2 ** (max(1, parameters // PARAMETERS_A_POOL_NUMBER).bit_length() - 1)
+        self.chunk_numbers = min(max(wanted, SMALLEST_POOL), LARGEST_POOL)
+        self._seed = seed
         self._pools: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
         """See `Noise.direction`."""
-        runs = _runs(chunks)
-        draws = torch.randint(2 * POOL_NUMBERS, (len(runs),), generator=_generator(self.seed, step, query, group))
+        runs = _runs(chunks, self.chunk_numbers)
+        draws = torch.randint(
+            2 * self.chunk_numbers, (len(runs),), generator=_generator(self._seed, step, query, group)
+        )
         sides: tuple[tuple[list[Tensor], list[Tensor]], ...] = (([], []), ([], []))
         for run, draw in zip(runs, draws.tolist(), strict=True):
             offset, negative = divmod(draw, 2)
@@ -101,7 +110,7 @@ class PooledNoise:
     def _pool(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         key = (device, dtype)
         if key not in self._pools:
-            self._pools[key] = _white_pool(self.seed).to(device=device, dtype=dtype)
+            self._pools[key] = _white_pool(self._seed, self.chunk_numbers).to(device=device, dtype=dtype)
         return self._pools[key]
 
 
@@ -110,14 +119,14 @@ class FreshNoise(ABC):
 
     chunk_numbers = SLICE_NUMBERS
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, parameters: int = 0) -> None:
+        self._seed = seed
 
     def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
         """See `Noise.direction`."""
 
         def add(scale: float) -> None:
-            generator = _generator(self.seed, step, query, group)
+            generator = _generator(self._seed, step, query, group)
             for chunk in chunks:
                 chunk.add_(self.draw(chunk.numel(), generator).to(chunk.device, chunk.dtype), alpha=scale)
 
@@ -146,8 +155,8 @@ class RademacherNoise(FreshNoise):
     A random byte picks eight signs from a table of 8 KiB.
     """
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
+    def __init__(self, seed: int, parameters: int = 0) -> None:
+        super().__init__(seed, parameters)
         bits = torch.arange(256).unsqueeze(1) >> torch.arange(8) & 1  # (256, 8)
         self._signs = (2 * bits - 1).float()
 
@@ -168,24 +177,24 @@ NOISES: dict[str, type[Noise]] = {
 }
 
 
-def _runs(chunks: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Consecutive chunks of one device and dtype, as many together as one window is long."""
+def _runs(chunks: Sequence[Tensor], window: int) -> list[list[Tensor]]:
+    """Consecutive chunks of one device and dtype, together as many as a window of so many numbers has room for."""
     runs: list[list[Tensor]] = []
     left, last = 0, None
     for chunk in chunks:
         kind, size = (chunk.device, chunk.dtype), chunk.numel()
         if size > left or kind != last:
             runs.append([])
-            left, last = POOL_NUMBERS, kind
+            left, last = window, kind
         runs[-1].append(chunk)
         left -= size
     return runs
 
 
-def _white_pool(seed: int) -> Tensor:
-    """(2 * POOL_NUMBERS,) float32: the pool, twice. In float64 until the end, lest rounding differ between machines."""
-    spectrum = torch.fft.rfft(torch.randn(POOL_NUMBERS, generator=_generator(seed), dtype=torch.float64))
-    white = torch.fft.irfft(spectrum / spectrum.abs(), n=POOL_NUMBERS) * POOL_NUMBERS**0.5
+def _white_pool(seed: int, numbers: int) -> Tensor:
+    """(2 * numbers,) float32: the pool, twice. In float64 until the end, lest rounding differ between machines."""
+    spectrum = torch.fft.rfft(torch.randn(numbers, generator=_generator(seed), dtype=torch.float64))
+    white = torch.fft.irfft(spectrum / spectrum.abs(), n=numbers) * numbers**0.5
     pool: Tensor = white.float().repeat(2)
     return pool
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from zo_core.interrupts import uninterrupted
-from zo_core.layout import Layout
+from zo_core.layout import Layout, count
 from zo_core.noise import NOISES, Direction, Noise
 
 Group = dict[str, Any]
@@ -49,6 +49,7 @@ class ZOSGD(Optimizer):
         ValueError: an argument or a parameter is out of these bounds.
     """
 
+    noise: Noise
     _layout: Layout | None = None
 
     def __init__(
@@ -70,8 +71,9 @@ class ZOSGD(Optimizer):
             raise ValueError(f"seed must be in [0, 2**63), not {seed}")
         self.queries = queries
         self.two_sided = two_sided
-        self.noise = _make_noise(noise, seed)
+        self.seed = seed
         self.steps_taken = 0
+        self._noise_class = _noise_class(noise)
         super().__init__(params, {"lr": lr, "eps": eps, "clip": clip, "maximize": maximize})
 
     def add_param_group(self, param_group: Group) -> None:
@@ -79,7 +81,7 @@ class ZOSGD(Optimizer):
         super().add_param_group(param_group)
         try:
             _check_group(self.param_groups[-1])
-            self._layout = Layout(self.param_groups, self.noise.chunk_numbers)
+            self._lay_out()
         except ValueError:
             self.param_groups.pop()
             raise
@@ -129,36 +131,42 @@ class ZOSGD(Optimizer):
         return super().state_dict() | {
             "queries": self.queries,
             "two_sided": self.two_sided,
-            "noise": type(self.noise).__qualname__,
-            "seed": self.noise.seed,
+            "noise": self._noise_class.__qualname__,
+            "seed": self.seed,
             "steps_taken": self.steps_taken,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` stopped, with its queries, sides and seed; ValueError if its noise differs."""
-        made, saved = type(self.noise), state_dict["noise"]
-        if made.__qualname__ != saved:
-            raise ValueError(
-                f"the state is of {saved}, this optimizer has {made.__qualname__}: make it with that noise"
-            )
+        own, saved = self._noise_class.__qualname__, state_dict["noise"]
+        if own != saved:
+            raise ValueError(f"the state is of {saved}, this optimizer has {own}: make it with that noise")
         super().load_state_dict(state_dict)
         self.queries = state_dict["queries"]
         self.two_sided = state_dict["two_sided"]
-        self.noise = made(state_dict["seed"])
+        self.seed = state_dict["seed"]
         self.steps_taken = state_dict["steps_taken"]
+        self._layout = None
+        self._lay_out()
 
     def __getstate__(self) -> dict[str, Any]:
         """What copy and pickle take along, beyond what torch's base class does; the layout is of the original."""
-        own = ("queries", "two_sided", "noise", "steps_taken")
+        own = ("queries", "two_sided", "seed", "steps_taken", "noise", "_noise_class")
         return super().__getstate__() | {name: getattr(self, name) for name in own}
 
-    def _line(self, query: int) -> "_Line":
+    def _lay_out(self) -> Layout:
+        """Where the parameters lie now; if they moved, the noise is made anew for so many of them."""
         if self._layout is None or not self._layout.holds(self.param_groups):
+            self.noise = self._noise_class(self.seed, count(self.param_groups))
             self._layout = Layout(self.param_groups, self.noise.chunk_numbers)
+        return self._layout
+
+    def _line(self, query: int) -> "_Line":
+        chunks_of_groups = self._lay_out().chunks
         return _Line(
             [
                 (self.noise.direction(chunks, self.steps_taken, query, index), group)
-                for index, (chunks, group) in enumerate(zip(self._layout.chunks, self.param_groups, strict=True))
+                for index, (chunks, group) in enumerate(zip(chunks_of_groups, self.param_groups, strict=True))
                 if chunks
             ]
         )
@@ -225,10 +233,10 @@ def _finite_scalar(loss: Any) -> float:
     return value
 
 
-def _make_noise(noise: str | type[Noise], seed: int) -> Noise:
+def _noise_class(noise: str | type[Noise]) -> type[Noise]:
     if isinstance(noise, str) and noise not in NOISES:
         raise ValueError(f"unknown noise {noise!r}; choose from: {', '.join(NOISES)}, or give a class")
-    return (NOISES[noise] if isinstance(noise, str) else noise)(seed)
+    return NOISES[noise] if isinstance(noise, str) else noise
 
 
 def _check_group(group: Group) -> None:

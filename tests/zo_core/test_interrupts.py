@@ -17,8 +17,7 @@ class InterruptedNoise:
     chunk_numbers = 1
     interrupted_pass = -1
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, parameters: int) -> None:
         self.passes = 0
 
     def direction(self, chunks, step, query, group):  # type: ignore[no-untyped-def]

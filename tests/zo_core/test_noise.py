@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from zo_core import ZOSGD, GaussianNoise, Noise, PooledNoise, RademacherNoise
-from zo_core.noise import NOISES, POOL_NUMBERS
+from zo_core.noise import LARGEST_POOL, NOISES
 
 every_noise = pytest.mark.parametrize("kind", [PooledNoise, GaussianNoise, RademacherNoise])
 
@@ -22,10 +22,10 @@ def draw(noise: Noise, sizes: list[int], step: int = 0, query: int = 0, group: i
     return torch.cat(chunks)
 
 
-def pool(seed: int) -> torch.Tensor:
-    noise = PooledNoise(seed)
+def pool(seed: int, parameters: int = 2**23) -> torch.Tensor:
+    noise = PooledNoise(seed, parameters)
     draw(noise, [1])
-    return noise.tensors()[0][:POOL_NUMBERS].double()
+    return noise.tensors()[0][: noise.chunk_numbers].double()
 
 
 def test_every_noise_is_tested_here() -> None:
@@ -99,20 +99,30 @@ def test_moments_over_keys(kind: type[Noise]) -> None:
     assert covariance.abs().max() < 5 / math.sqrt(n)
 
 
-def test_every_window_has_covariance_one_to_the_last_bit_of_the_pool() -> None:
+@pytest.mark.parametrize("parameters", [100, 1_500_000, 10_000_000])
+def test_every_window_has_covariance_one_to_the_last_bit_of_the_pool(parameters: int) -> None:
     """Over uniform offsets, E[z_i z_j] is the pool's circular autocorrelation at i - j: 1 at 0, and 0 elsewhere.
 
     Rounding to float32 (2^-24) leaves of it, averaged over the pool, far less than 1e-6.
     """
-    found = torch.fft.irfft(torch.fft.rfft(pool(seed=0)).abs().square(), n=POOL_NUMBERS) / POOL_NUMBERS
+    numbers = pool(0, parameters)
+    found = torch.fft.irfft(torch.fft.rfft(numbers).abs().square(), n=len(numbers)) / len(numbers)
     assert found[0].item() == pytest.approx(1, abs=1e-6)
     assert found[1:].abs().max() < 1e-6
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_pool_is_normal(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "parameters"), [(0, 100), (1, 1_500_000), (2, 10_000_000)])
+def test_the_pool_is_normal(seed: int, parameters: int) -> None:
     """Kolmogorov-Smirnov over the pool: at these seeds, which were not chosen, the level is 1 % each."""
-    assert kstest(pool(seed).numpy(), "norm").pvalue > 0.01
+    assert kstest(pool(seed, parameters).numpy(), "norm").pvalue > 0.01
+
+
+@pytest.mark.parametrize(
+    ("parameters", "numbers"), [(1, 2**10), (2**16 - 1, 2**10), (2**16, 2**11), (2**23, 2**18), (2**30, 2**18)]
+)
+def test_the_pool_grows_with_the_model(parameters: int, numbers: int) -> None:
+    """The largest power of two that is at most a 32nd of the parameters, from 2^10 to 2^18."""
+    assert len(pool(0, parameters)) == numbers
 
 
 @pytest.mark.parametrize("kind", [PooledNoise, GaussianNoise])
@@ -125,7 +135,7 @@ def test_a_coordinate_is_normal_over_steps(kind: type[Noise]) -> None:
 def test_windows_repeat_no_more_often_than_chance() -> None:
     """40 windows a step, 100 steps: 78,000 pairs at 2^18 offsets make 0.3 repetitions; 4 have a chance below 0.03 %."""
     noise, repeated = PooledNoise(seed=0), 0
-    length = POOL_NUMBERS // 2 + 1  # two do not share a window
+    length = LARGEST_POOL // 2 + 1  # two do not share a window
     chunks = [torch.zeros(length) for _ in range(40)]
     for step in range(100):
         torch._foreach_zero_(chunks)
@@ -138,7 +148,7 @@ def test_windows_repeat_no_more_often_than_chance() -> None:
 def test_small_parameters_share_a_window_and_large_ones_do_not() -> None:
     both = draw(PooledNoise(seed=0), [5, 7])
     assert torch.equal(both, draw(PooledNoise(seed=0), [12]))
-    chunks = [torch.zeros(POOL_NUMBERS), torch.zeros(POOL_NUMBERS)]
+    chunks = [torch.zeros(LARGEST_POOL), torch.zeros(LARGEST_POOL)]
     PooledNoise(seed=0).direction(chunks, 0, 0, 0)(1.0)
     assert not torch.equal(chunks[0].abs(), chunks[1].abs())
 
@@ -148,10 +158,13 @@ def test_rademacher_noise_is_plus_or_minus_one() -> None:
 
 
 @every_noise
-def test_a_noise_stays_under_four_mebibytes(kind: type[Noise]) -> None:
-    noise = kind(seed=0)
+@pytest.mark.parametrize("parameters", [1000, 26_000, 1_500_000, 10**9])
+def test_what_a_noise_keeps_is_little(kind: type[Noise], parameters: int) -> None:
+    """8 KiB, or a sixteenth of the memory of float32 parameters, and 2 MiB at most."""
+    noise = kind(0, parameters)
     draw(noise, [100])
-    assert sum(tensor.untyped_storage().nbytes() for tensor in noise.tensors()) <= 4 * 2**20
+    kept = sum(tensor.untyped_storage().nbytes() for tensor in noise.tensors())
+    assert kept <= min(max(8 * 2**10, parameters * 4 / 16), 2 * 2**20)
 
 
 def final_loss(noise: str, seed: int) -> float:

@@ -317,8 +317,8 @@ def test_a_noise_of_ones_own() -> None:
     class Coordinate:
         chunk_numbers = 100
 
-        def __init__(self, seed: int) -> None:
-            self.seed = seed
+        def __init__(self, seed: int, parameters: int) -> None:
+            assert parameters == 6
 
         def direction(self, chunks: list[torch.Tensor], step: int, query: int, group: int) -> Callable[[float], None]:
             (chunk,) = chunks

@@ -123,7 +123,7 @@ def test_a_step_is_what_the_paper_says(
     built = model_of(drawn)
     parameters = [parameter for group in built for parameter in group["params"]]
     start = [parameter.detach().clone() for parameter in parameters]
-    expected = on_paper(built, NOISES[noise](seed), queries, two_sided)
+    expected = on_paper(built, NOISES[noise](seed, 0), queries, two_sided)
     optimizer = ZOSGD(built, lr=1.0, queries=queries, two_sided=two_sided, noise=noise, seed=seed)
     optimizer.step(lambda: loss_of(parameters))
     for now, then, wanted in zip(parameters, start, expected, strict=True):
