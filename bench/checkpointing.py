@@ -18,12 +18,14 @@ from torch.utils.checkpoint import checkpoint
 from zo_core import Objective
 
 Forward = Callable[..., Any]
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def checkpointed(objective: Objective) -> Objective:
     """`objective`, its graph holding the inputs of the model's blocks alone; the model must be in eval mode.
 
-    Where gradients are disabled nothing is kept anyway, and the objective is just evaluated.
+    Where gradients are disabled nothing is kept anyway, and the objective is just evaluated. A block that begins by
+    working in place on its input cannot be computed again: torch says so in a RuntimeError.
     """
 
     def over_blocks(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -35,14 +37,19 @@ def checkpointed(objective: Objective) -> Objective:
 
 @contextmanager
 def _checkpointed_blocks(model: nn.Module) -> Iterator[None]:
-    patched = list(_checkpointed_forwards([model]))
-    for module, forward in patched:
-        module.forward = forward
+    whole = [model] if type(model) is nn.Sequential else model.children()
+    patched = dict(_checkpointed_forwards(whole))
+    before = {module: vars(module).get("forward") for module in patched}
     try:
+        for module, forward in patched.items():
+            module.forward = forward
         yield
     finally:
-        for module, _ in patched:
-            del module.forward
+        for module, former in before.items():
+            if former is None:
+                vars(module).pop("forward", None)
+            else:
+                module.forward = former
 
 
 def _checkpointed_forwards(modules: Iterable[nn.Module]) -> Iterator[tuple[nn.Module, Forward]]:
@@ -50,7 +57,7 @@ def _checkpointed_forwards(modules: Iterable[nn.Module]) -> Iterator[tuple[nn.Mo
     for module in modules:
         if type(module) is nn.Sequential:
             yield module, partial(_run, list(_segments(module)))
-        elif any(type(inner) is nn.Sequential for inner in module.modules()):
+        elif any(type(inner) in CONTAINERS for inner in module.modules()):
             yield from _checkpointed_forwards(module.children())
         elif any(module.children()):
             yield module, partial(_recomputed, module.forward)

@@ -1,7 +1,8 @@
 """Where the perturbation z comes from: three kinds of noise, and the protocol for one of your own.
 
-Every kind is replayed, never stored: the same (seed, step, query, group) gives the same z again, on every device and
-thread count, since all random numbers come from torch's CPU generator.
+Every kind is replayed, never stored: the same (seed, step, query, group) gives the same z again, for every device and
+thread count, since all random numbers come from torch's CPU generator (whose normal numbers may differ in their last
+bit from one processor architecture to another).
 
 Drawing a fresh number for every parameter, several times a step, costs more than the forward passes at small batch.
 So the default, `PooledNoise`, draws a few numbers once, and a perturbation is made of windows into that pool.
@@ -48,7 +49,8 @@ class Noise(Protocol):
             step, query, group: what the direction belongs to, beside the seed; integers from 0.
 
         Returns:
-            `add(scale)`, which does `chunk += scale * z` for every chunk, with the same z at every call.
+            `add(scale)`, which does `chunk += scale * z` for every chunk, with the same z at every call. If it fails
+            halfway, nobody can restore the parameters.
         """
         ...
 
@@ -58,22 +60,23 @@ class Noise(Protocol):
 
 
 class PooledNoise:
-    """Windows, at random offsets and with random signs, into a circular pool of standard normal numbers.
+    """Windows, at random offsets, into a circular pool of standard normal numbers.
 
     Consecutive chunks share a window for as long as it lasts: the many small parameters of a network cost as little as
     a large one.
 
-    The pool's discrete Fourier transform is scaled to one magnitude at all frequencies. Its circular autocorrelation
-    is then a delta (Wiener-Khinchin), so that over the offsets and signs E[z] = 0 and E[z z^T] = I hold exactly, for
-    every seed and every size of the pool. The scaling leaves the phases random, so the numbers remain normal.
+    A pool of N numbers p is laid out as p, -p, p: a window of up to N numbers may begin anywhere in the first 2 N, and
+    as far on as it has its negative, so that E[z] = 0. The Fourier transform of (p, -p) is scaled to one magnitude at
+    all (odd) frequencies. Its autocorrelation is then 1 at lag 0, -1 at lag N and 0 elsewhere (Wiener-Khinchin), so
+    that over the offsets E[z z^T] = I, for every seed and every N, to float32's rounding. The scaling leaves the
+    phases random, so the numbers remain normal.
 
-    There is one number for 32 parameters or more, a power of two from 2^10 to 2^18. The pool is followed by itself, so
-    that a window may begin anywhere; it takes no more than a sixteenth of the memory of the parameters, or 8 KiB, and
-    2 MiB at most (in float32).
+    N is a power of two from 2^10 to 2^18, at most a 32nd of the parameters where that leaves a choice: the pool takes
+    less than a tenth of their memory, or 12 KiB, and 3 MiB at most (in float32).
 
     Args:
         seed: integer in [0, 2**63).
-        parameters: how many numbers are to be perturbed; the greatest pool if not given.
+        parameters: how many numbers are to be perturbed; the largest pool if not given.
     """
 
     def __init__(self, seed: int, parameters: int = LARGEST_POOL * PARAMETERS_A_POOL_NUMBER) -> None:
@@ -84,22 +87,17 @@ class PooledNoise:
 
     def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
         """See `Noise.direction`."""
-        runs = _runs(chunks, self.chunk_numbers)
-        draws = torch.randint(
-            2 * self.chunk_numbers, (len(runs),), generator=_generator(self._seed, step, query, group)
-        )
-        sides: tuple[tuple[list[Tensor], list[Tensor]], ...] = (([], []), ([], []))
-        for run, draw in zip(runs, draws.tolist(), strict=True):
-            offset, negative = divmod(draw, 2)
+        runs, generator = _runs(chunks, self.chunk_numbers), _generator(self._seed, step, query, group)
+        offsets = torch.randint(2 * self.chunk_numbers, (len(runs),), generator=generator, device="cpu")
+        windows: list[Tensor] = []
+        for run, offset in zip(runs, offsets.tolist(), strict=True):
             sizes = [chunk.numel() for chunk in run]
             window = self._pool(run[0].device, run[0].dtype).narrow(0, offset, sum(sizes))
-            sides[negative][0].extend(run)
-            sides[negative][1].extend(window.split_with_sizes(sizes))
+            windows += window.split_with_sizes(sizes)
+        targets = list(chunks)
 
         def add(scale: float) -> None:
-            for (targets, windows), sign in zip(sides, (1.0, -1.0), strict=True):
-                if targets:
-                    torch._foreach_add_(targets, windows, alpha=sign * scale)
+            torch._foreach_add_(targets, windows, alpha=scale)
 
         return add
 
@@ -146,23 +144,23 @@ class GaussianNoise(FreshNoise):
 
     def draw(self, numbers: int, generator: torch.Generator) -> Tensor:
         """See `FreshNoise.draw`."""
-        return torch.randn(numbers, generator=generator)
+        return torch.randn(numbers, generator=generator, dtype=torch.float32, device="cpu")
 
 
 class RademacherNoise(FreshNoise):
-    """Signs, +1 or -1, as Spall (1992) recommends: the least variance of the three, and the least memory.
+    """Signs, +1 or -1, as Spall (1992) recommends: the least variance of the three.
 
     A random byte picks eight signs from a table of 8 KiB.
     """
 
     def __init__(self, seed: int, parameters: int = 0) -> None:
         super().__init__(seed, parameters)
-        bits = torch.arange(256).unsqueeze(1) >> torch.arange(8) & 1  # (256, 8)
-        self._signs = (2 * bits - 1).float()
+        bits = torch.arange(256, device="cpu").unsqueeze(1) >> torch.arange(8, device="cpu") & 1  # (256, 8)
+        self._signs = (2 * bits - 1).to(torch.float32)
 
     def draw(self, numbers: int, generator: torch.Generator) -> Tensor:
         """See `FreshNoise.draw`."""
-        rows = torch.randint(256, (-(-numbers // 8),), generator=generator)
+        rows = torch.randint(256, (-(-numbers // 8),), generator=generator, device="cpu")
         return self._signs.index_select(0, rows).view(-1)[:numbers]
 
     def tensors(self) -> Sequence[Tensor]:
@@ -192,11 +190,13 @@ def _runs(chunks: Sequence[Tensor], window: int) -> list[list[Tensor]]:
 
 
 def _white_pool(seed: int, numbers: int) -> Tensor:
-    """(2 * numbers,) float32: the pool, twice. In float64 until the end, lest rounding differ between machines."""
-    spectrum = torch.fft.rfft(torch.randn(numbers, generator=_generator(seed), dtype=torch.float64))
-    white = torch.fft.irfft(spectrum / spectrum.abs(), n=numbers) * numbers**0.5
-    pool: Tensor = white.float().repeat(2)
-    return pool
+    """(3 * numbers,) float32: p, -p, p. In float64 until the end, lest rounding differ between machines."""
+    p = torch.randn(numbers, generator=_generator(seed), dtype=torch.float64, device="cpu")
+    spectrum = torch.fft.rfft(torch.cat([p, -p]))
+    spectrum[1::2] /= spectrum[1::2].abs()
+    spectrum[::2] = 0
+    there_and_back = torch.fft.irfft(spectrum * 2 * numbers**0.5, n=2 * numbers)  # of mean square 1, by Parseval
+    return torch.cat([there_and_back, there_and_back[:numbers]]).float()
 
 
 def _generator(*words: int) -> torch.Generator:

@@ -45,9 +45,12 @@ def microbatched(objective: Objective, size: int) -> Objective:
     def sliced(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         total = torch.zeros((), device=inputs.device)
         for some_inputs, some_targets in zip(inputs.split(size), targets.split(size), strict=True):
-            share = objective(model, some_inputs, some_targets) * (len(some_inputs) / len(inputs))
+            loss = objective(model, some_inputs, some_targets)
+            share = loss * (len(some_inputs) / max(1, len(inputs)))
             if share.requires_grad:
                 share.backward()
+            elif loss.requires_grad:
+                return loss  # with a graph where gradients are disabled: for `ZOSGD` to refuse
             total = total + share.detach()
         return total
 

@@ -7,6 +7,7 @@ once, so a step with one query takes three passes.
 """
 
 import math
+import operator
 from collections.abc import Callable, Iterable
 from statistics import fmean
 from typing import Any
@@ -16,11 +17,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from zo_core.interrupts import uninterrupted
-from zo_core.layout import Layout, count
+from zo_core.layout import Group, Layout, count
 from zo_core.noise import NOISES, Direction, Noise
 
-Group = dict[str, Any]
-LARGEST = torch.finfo(torch.float32).max
+# The largest multiple of z: z itself reaches 6, and the parameters need room, too.
+LONGEST = torch.finfo(torch.float32).max / 16
 
 
 class ZOSGD(Optimizer):
@@ -32,15 +33,16 @@ class ZOSGD(Optimizer):
 
     Args:
         params: parameters or parameter groups; a group may have its own `lr`, `eps`, `clip` and `maximize`. Those
-            with `requires_grad=False` are never touched, and memory that several share is perturbed once. They must
-            be dense in memory, and float32 or float64: in half precision the way out and back does not end where it
-            began.
+            with `requires_grad=False` are never touched, and memory that several trainable ones share is perturbed
+            once. They must be dense in memory, and float32 or float64: in half precision the way out and back does
+            not end where it began.
         lr: learning rate, at least 0.
         eps: size of the perturbation, above 0, in the units of the parameters.
         queries: directions averaged in a step.
         two_sided: evaluate each direction at +eps and -eps, 2 * queries forward passes a step; otherwise at +eps and
             once at the parameters as they are, queries + 1.
-        noise: "pooled" (fast), "gaussian", "rademacher" (no pool), or a class with the protocol `Noise`.
+        noise: "pooled" (fast), "gaussian", "rademacher", or a class of your own with the protocol `Noise`, for which
+            `FreshNoise` is a base.
         clip: bounds g to [-clip, clip] for every direction; None for no bound.
         maximize: ascend instead of descend.
         seed: integer in [0, 2**63) that all randomness comes from.
@@ -67,6 +69,7 @@ class ZOSGD(Optimizer):
     ) -> None:
         if queries < 1:
             raise ValueError(f"queries must be at least 1, not {queries}")
+        seed = operator.index(seed)
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed must be in [0, 2**63), not {seed}")
         self.queries = queries
@@ -82,7 +85,7 @@ class ZOSGD(Optimizer):
         try:
             _check_group(self.param_groups[-1])
             self._lay_out()
-        except ValueError:
+        except BaseException:
             self.param_groups.pop()
             raise
 
@@ -99,31 +102,30 @@ class ZOSGD(Optimizer):
         Raises:
             FloatingPointError: a loss was not finite, or the step it asks for is beyond what float32 can hold.
             ValueError: the closure returned something else than a scalar, or a loss that requires grad.
-            After these, after any exception of the closure's own and after an interrupt, the parameters are as they
-            were before the step, to rounding.
+            After these, and after any exception of the closure's own, the parameters are as they were before the
+            step, to rounding. An interrupt (Ctrl-C) stops the closure and is such an exception; one that comes while
+            the parameters are moving waits for the next call, or for the end of the step.
         """
-        lines: list[_Line] = []
         losses: list[float] = []
+        lines: list[_Line] = []
+        with uninterrupted() as interruptible:
 
-        def loss_at(position: float) -> float:
-            lines[-1].move_to(position)
-            losses.append(_finite_scalar(closure()))
-            return losses[-1]
+            def loss() -> float:
+                losses.append(_finite_scalar(interruptible(closure)))
+                return losses[-1]
 
-        try:
-            if not self.two_sided:
-                losses.append(_finite_scalar(closure()))
-            for query in range(self.queries):
+            try:
+                start = None if self.two_sided else loss()
+                for query in range(self.queries):
+                    if lines:
+                        lines[-1].move_to(0.0)
+                    lines.append(self._line(query))
+                    lines[-1].measure(loss, start)
+                self._update(lines)
+            except BaseException:
                 if lines:
                     lines[-1].move_to(0.0)
-                lines.append(self._line(query))
-                ahead = loss_at(1.0)
-                lines[-1].rise = (ahead - loss_at(-1.0)) / 2 if self.two_sided else ahead - losses[0]
-            self._update(lines)
-        except BaseException:
-            if lines:
-                lines[-1].move_to(0.0)
-            raise
+                raise
         return fmean(losses)
 
     def state_dict(self) -> dict[str, Any]:
@@ -138,7 +140,7 @@ class ZOSGD(Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` stopped, with its queries, sides and seed; ValueError if its noise differs."""
-        own, saved = self._noise_class.__qualname__, state_dict["noise"]
+        own, saved = self._noise_class.__qualname__, state_dict.get("noise", "another optimizer")
         if own != saved:
             raise ValueError(f"the state is of {saved}, this optimizer has {own}: make it with that noise")
         super().load_state_dict(state_dict)
@@ -172,20 +174,21 @@ class ZOSGD(Optimizer):
         )
 
     def _update(self, lines: list["_Line"]) -> None:
+        """Take the step, unless one of its parts is too long; the last line's part restores the parameters, too."""
         scales = [line.update_scales(self.queries) for line in lines]
-        if not all(abs(scale) <= LARGEST for of_line in scales for scale in of_line):
+        if not all(abs(scale) <= LONGEST for scales_of_line in scales for scale in scales_of_line):
             raise FloatingPointError("the step is beyond what float32 can hold; the parameters are as before it")
-        with uninterrupted():
-            for line, of_line in zip(lines, scales, strict=True):
-                line.finish(of_line)
-            self.steps_taken += 1
+        for line, scales_of_line in zip(lines, scales, strict=True):
+            line.add(scales_of_line)
+            line.position = 0.0
+        self.steps_taken += 1
 
 
 class _Line:
     """theta + position * eps * z: one direction through all groups, and where on it the parameters now are.
 
     Attributes:
-        rise: by how much the loss rises from position 0 to position 1, once it is known.
+        rise: by how much the loss rises from position 0 to position 1, once it is measured.
     """
 
     def __init__(self, parts: list[tuple[Direction, Group]]) -> None:
@@ -193,23 +196,30 @@ class _Line:
         self.position = 0.0
         self.rise = 0.0
 
+    def measure(self, loss: Callable[[], float], start: float | None) -> None:
+        """Find `rise` from both sides, or from `start`, the loss at 0; the parameters stay where it was seen last."""
+        self.move_to(1.0)
+        ahead = loss()
+        if start is not None:
+            self.rise = ahead - start
+            return
+        self.move_to(-1.0)
+        self.rise = (ahead - loss()) / 2
+
     def move_to(self, position: float) -> None:
         """Add to the parameters what leads from here to `position`."""
         if position != self.position:
-            with uninterrupted():
-                for add, group in self.parts:
-                    add((position - self.position) * group["eps"])
-                self.position = position
+            self.add([(position - self.position) * group["eps"] for _, group in self.parts])
+            self.position = position
 
     def update_scales(self, queries: int) -> list[float]:
         """For each group the multiple of z that leads to position 0 and on by this line's share of the step."""
         return [-self.position * group["eps"] + _step_size(group, self.rise) / queries for _, group in self.parts]
 
-    def finish(self, scales: list[float]) -> None:
-        """Add each group's multiple of z, in one pass; where that leads is the line's new origin."""
+    def add(self, scales: list[float]) -> None:
+        """Add each group's multiple of z, in one pass."""
         for (add, _), scale in zip(self.parts, scales, strict=True):
             add(scale)
-        self.position = 0.0
 
 
 def _step_size(group: Group, rise: float) -> float:
@@ -221,28 +231,32 @@ def _step_size(group: Group, rise: float) -> float:
 
 
 def _finite_scalar(loss: Any) -> float:
-    if isinstance(loss, Tensor) and loss.numel() != 1:
-        raise ValueError(f"the closure must return a scalar loss, not a tensor of shape {tuple(loss.shape)}")
     if isinstance(loss, Tensor) and loss.requires_grad:
         raise ValueError(
             "the loss requires grad: the closure built a graph, with the memory that costs; remove its enable_grad"
         )
-    value = float(loss)
+    try:
+        value = float(loss)
+    except (TypeError, ValueError, RuntimeError):
+        what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise ValueError(f"the closure must return a scalar loss, not {what}") from None
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}; the parameters are as they were before this step")
     return value
 
 
 def _noise_class(noise: str | type[Noise]) -> type[Noise]:
-    if isinstance(noise, str) and noise not in NOISES:
+    if isinstance(noise, str) and noise in NOISES:
+        return NOISES[noise]
+    if not isinstance(noise, type):
         raise ValueError(f"unknown noise {noise!r}; choose from: {', '.join(NOISES)}, or give a class")
-    return NOISES[noise] if isinstance(noise, str) else noise
+    return noise
 
 
 def _check_group(group: Group) -> None:
     if not 0 <= group["lr"] < math.inf:
         raise ValueError(f"lr must be at least 0 and finite, not {group['lr']}")
-    if not 0 < group["eps"] < math.inf:
+    if not 0 < group["eps"] < LONGEST:
         raise ValueError(f"eps must be above 0 and finite, not {group['eps']}")
     if group["clip"] is not None and not group["clip"] > 0:
         raise ValueError(f"clip must be above 0, or None, not {group['clip']}")

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -35,6 +36,14 @@ class InterruptedNoise:
         return []
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Python's own handler, also where the tests run in the background and ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted_step(in_pass: int) -> tuple[torch.Tensor, ZOSGD]:
     theta = nn.Parameter(torch.tensor([1.0, 3.0], dtype=torch.float64))
     optimizer = ZOSGD([theta], lr=0.1, queries=2, noise=InterruptedNoise)
@@ -65,6 +74,40 @@ def test_the_handler_is_as_before() -> None:
     with pytest.raises(ZeroDivisionError), uninterrupted():
         _ = 1 / 0
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_handler_of_the_users_own_is_called_and_the_step_goes_on() -> None:
+    """It does not raise: the loss is seen at both ends all the same."""
+    calls: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: calls.append(number))
+    theta = nn.Parameter(torch.zeros(3, dtype=torch.float64))
+
+    def closure() -> torch.Tensor:
+        signal.raise_signal(signal.SIGINT)
+        return theta.sum()
+
+    ZOSGD([theta], lr=0.1).step(closure)
+    assert calls == [signal.SIGINT] * 2
+    assert theta.detach().abs().min() > 0
+
+
+def test_a_second_interrupt_does_not_stop_the_restoring() -> None:
+    """The first one raises in the closure; the second comes on the way back."""
+
+    class Impatient(InterruptedNoise):
+        interrupted_pass = 1
+
+    theta = nn.Parameter(torch.tensor([1.0, 3.0], dtype=torch.float64))
+    with pytest.raises(KeyboardInterrupt):
+        ZOSGD([theta], lr=0.1, noise=Impatient).step(lambda: signal.raise_signal(signal.SIGINT))
+    assert torch.allclose(theta, torch.tensor([1.0, 3.0], dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_without_a_handler_there_is_nothing_to_do(handler: signal.Handlers) -> None:
+    signal.signal(signal.SIGINT, handler)
+    with uninterrupted() as interruptible:
+        assert interruptible(lambda: signal.getsignal(signal.SIGINT)) == handler
 
 
 def test_it_works_in_a_thread_where_there_are_no_signals() -> None:

@@ -221,7 +221,10 @@ CALLS = [*((True, call) for call in range(6)), *((False, call) for call in range
         (torch.tensor(float("inf")), FloatingPointError, "inf"),
         (torch.ones(3), ValueError, r"scalar loss, not a tensor of shape \(3,\)"),
         (torch.ones((), requires_grad=True), ValueError, "requires grad.*enable_grad"),
-        ("high", ValueError, "could not convert"),
+        ("high", ValueError, "scalar loss, not str"),
+        (None, ValueError, "scalar loss, not NoneType"),
+        ((1.0, 2.0), ValueError, "scalar loss, not tuple"),
+        (torch.tensor(1j), ValueError, "scalar loss, not a tensor"),
     ],
 )
 def test_whatever_goes_wrong_in_the_closure_the_parameters_come_back(
@@ -264,6 +267,8 @@ def test_a_step_beyond_float32_is_told_and_leaves_the_parameters() -> None:
     theta = ramp()
     with pytest.raises(FloatingPointError, match="beyond what float32 can hold"):
         ZOSGD([theta], lr=1e38, queries=2).step(lambda: 1e4 * theta.square().sum())
+    with pytest.raises(FloatingPointError, match="beyond what float32 can hold"):
+        ZOSGD([theta], lr=2e38, clip=1.0).step(lambda: 1e4 * theta.square().sum())
     assert torch.allclose(theta, ramp(), rtol=0, atol=2e-6)
 
 
@@ -283,6 +288,8 @@ def test_a_refused_group_is_not_added() -> None:
     optimizer = ZOSGD([nn.Parameter(torch.zeros(2))], lr=0.1)
     with pytest.raises(ValueError, match="eps"):
         optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2))], "eps": -1.0})
+    with pytest.raises(TypeError):
+        optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2))], "lr": "high"})
     assert len(optimizer.param_groups) == 1
 
 
@@ -309,6 +316,8 @@ def test_a_state_of_another_noise_is_refused() -> None:
     state = ZOSGD([ramp()], lr=0.1, noise="gaussian").state_dict()
     with pytest.raises(ValueError, match="of GaussianNoise, this optimizer has PooledNoise"):
         ZOSGD([ramp()], lr=0.1).load_state_dict(state)
+    with pytest.raises(ValueError, match="of another optimizer"):
+        ZOSGD([ramp()], lr=0.1).load_state_dict(torch.optim.SGD([ramp()], lr=0.1).state_dict())
 
 
 def test_a_noise_of_ones_own() -> None:
@@ -364,6 +373,10 @@ def test_it_descends_to_the_minimum_of_a_quadratic() -> None:
         ({"lr": -1.0}, "lr must be at least 0"),
         ({"lr": float("inf")}, "lr must be at least 0 and finite"),
         ({"lr": 0.1, "eps": 0.0}, "eps must be above 0"),
+        ({"lr": 0.1, "eps": float("inf")}, "eps must be above 0 and finite"),
+        ({"lr": 0.1, "eps": 1e39}, "eps must be above 0 and finite"),
+        ({"lr": 0.1, "seed": 2**63}, "seed must be in"),
+        ({"lr": 0.1, "noise": None}, "unknown noise None"),
         ({"lr": 0.1, "queries": 0}, "queries must be at least 1"),
         ({"lr": 0.1, "clip": 0.0}, "clip must be above 0, or None"),
         ({"lr": 0.1, "clip": float("nan")}, "clip must be above 0, or None"),
@@ -376,10 +389,36 @@ def test_bad_arguments_are_told(arguments: dict[str, float], words: str) -> None
         ZOSGD([nn.Parameter(torch.ones(2))], **arguments)  # type: ignore[arg-type]
 
 
+def test_two_views_of_one_memory_that_do_not_overlap_both_move() -> None:
+    memory = torch.zeros(8)
+    first, second = nn.Parameter(memory[:4]), nn.Parameter(memory[4:])
+    ZOSGD([first, second], lr=0.1).step(lambda: memory.sum())
+    assert memory.abs().min() > 0
+
+
+def test_one_number_has_no_gaps() -> None:
+    parameter = nn.Parameter(torch.ones(8)[::8])
+    ZOSGD([parameter], lr=0.1).step(lambda: parameter.sum())
+    assert parameter.item() != 1
+
+
+def test_a_parameter_that_becomes_another_view_of_its_memory_is_noticed() -> None:
+    memory = torch.zeros(16)
+    parameter = nn.Parameter(memory[:8])
+    optimizer = ZOSGD([parameter], lr=0.1)
+    optimizer.step(lambda: 0.5)
+    parameter.data = memory[::2]
+    with pytest.raises(ValueError, match="without gaps"):
+        optimizer.step(lambda: 0.5)
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ([torch.ones(2, dtype=torch.bfloat16)], "bfloat16: in half precision they would drift"),
+        ([torch.ones(2, dtype=torch.bfloat16)], r"bfloat16 \(half precision would drift"),
+        ([torch.ones(2, dtype=torch.complex64)], "float32 or float64 parameters, not torch.complex64"),
+        ([(square := torch.ones(2, 2))[0], square[:, 0]], "without gaps"),
+        ([(bytes_ := torch.ones(16))[8:], bytes_.view(torch.float64)[4:]], "overlap in memory"),
         ([torch.ones(2, dtype=torch.float16)], "call model.float"),
         ([torch.ones(4, 4)[:, :2]], "without gaps.*contiguous"),
         ([torch.ones(8)[::2]], "without gaps"),

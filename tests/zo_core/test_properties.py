@@ -96,7 +96,8 @@ def directions(built: list[dict[str, Any]], noise: Noise, query: int) -> list[to
         for parameter in group["params"]:
             if parameter.requires_grad and parameter.numel() and parameter.data_ptr() not in by_memory:
                 by_memory[parameter.data_ptr()] = torch.zeros(parameter.numel(), dtype=parameter.dtype)
-        noise.direction(list(by_memory.values()), 0, query, index)(1.0)
+        if by_memory:
+            noise.direction(list(by_memory.values()), 0, query, index)(1.0)
         zero = torch.zeros(0, dtype=torch.float64)
         for parameter in group["params"]:
             z = by_memory.get(parameter.data_ptr(), zero if parameter.numel() == 0 else torch.zeros(parameter.numel()))
