@@ -332,7 +332,7 @@ def test_bad_options_are_told_in_one_line(here: Here, arguments: list[str], word
     [
         ("threads", "treads", "unknown key 'treads'; choose from:"),
         ('"cnn"]', '"cmm"]', "unknown model 'cmm'; choose from:"),
-        ('"zo-ga"]\nseconds', '"zo"]\nseconds', "unknown method 'zo' for step cases; choose from:"),
+        ('["forward", "fo-ga", "zo-ga"]', '["forward", "zo"]', "unknown method 'zo' for step cases; choose from:"),
         ('"digits"', '"digitz"', "unknown dataset 'digitz'; choose from:"),
         ('"class:3"', '"klass:3"', "unknown scenario 'klass:3'; write class:K"),
         ('"class:3"', '"class:12"', "class:12: no such class in the data; choose from: 0, 1,"),
