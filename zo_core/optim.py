@@ -159,8 +159,9 @@ class ZOSGD(Optimizer):
     def _lay_out(self) -> Layout:
         """Where the parameters lie now; if they moved, the noise is made anew for so many of them."""
         if self._layout is None or not self._layout.holds(self.param_groups):
-            self.noise = self._noise_class(self.seed, count(self.param_groups))
-            self._layout = Layout(self.param_groups, self.noise.chunk_numbers)
+            noise = self._noise_class(self.seed, count(self.param_groups))
+            self._layout = Layout(self.param_groups, noise.chunk_numbers)
+            self.noise = noise
         return self._layout
 
     def _line(self, query: int) -> "_Line":

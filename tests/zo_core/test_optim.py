@@ -293,6 +293,21 @@ def test_a_refused_group_is_not_added() -> None:
     assert len(optimizer.param_groups) == 1
 
 
+def test_a_refused_group_leaves_the_noise_as_it_was() -> None:
+    """It would have made the model large enough for a larger pool."""
+
+    def after(refused: int) -> torch.Tensor:
+        theta = nn.Parameter(torch.zeros(60_000))
+        optimizer = ZOSGD([theta], lr=0.1)
+        for _ in range(refused):
+            with pytest.raises(ValueError, match="bfloat16"):
+                optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(60_000, dtype=torch.bfloat16))]})
+        optimizer.step(lambda: theta[:100].sum())
+        return theta.detach()
+
+    assert torch.equal(after(0), after(1))
+
+
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("two_sided", [True, False])
 def test_resuming_equals_going_straight_through(noise: str, two_sided: bool) -> None:
