@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from statistics import fmean
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -69,12 +69,11 @@ class ZOSGD(Optimizer):
     ) -> None:
         if queries < 1:
             raise ValueError(f"queries must be at least 1, not {queries}")
-        seed = operator.index(seed)
-        if not 0 <= seed < 2**63:
-            raise ValueError(f"seed must be in [0, 2**63), not {seed}")
+        if not isinstance(seed, SupportsIndex) or not 0 <= operator.index(seed) < 2**63:
+            raise ValueError(f"seed must be an integer in [0, 2**63), not {seed}")
         self.queries = queries
         self.two_sided = two_sided
-        self.seed = seed
+        self.seed = operator.index(seed)
         self.steps_taken = 0
         self._noise_class = _noise_class(noise)
         super().__init__(params, {"lr": lr, "eps": eps, "clip": clip, "maximize": maximize})
