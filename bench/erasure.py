@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.methods import Hyperparameters, Step, methods, prepare_step
+from bench.methods import Hyperparameters, Method, Step, methods, prepare_step
 from bench.profile import UnlearningPlan
 from bench.quality import Evaluation, Evaluator
 from bench.record import Case
@@ -92,7 +92,7 @@ class Erasure:
             completed=lambda seen: seen.finite and seen.forget_accuracy <= self.target,
             max_steps=self.plan.max_steps,
             horizon=self.plan.horizon,
-            objective=methods.get(self.case.method).objective,
+            objective=self._method.objective,
         )
 
     def erase(self, model: nn.Module, steps: int) -> None:
@@ -104,14 +104,18 @@ class Erasure:
             evaluate=lambda: None,
             completed=lambda _: False,
             max_steps=steps,
-            objective=methods.get(self.case.method).objective,
+            objective=self._method.objective,
             evaluate_at=(),
         )
 
     def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        make = methods.get(self.case.method).optimizer
+        make = self._method.optimizer
         assert make is not None, "an arm without an optimizer takes no steps"
         return make(model, self.hyperparameters)
+
+    @property
+    def _method(self) -> Method:
+        return methods.get(self.case.method)
 
 
 def prepare_erasure(case: Case, suite: Suite) -> Erasure:

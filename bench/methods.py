@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -114,17 +115,12 @@ def _first_order_head(model: nn.Module, hyperparameters: Hyperparameters) -> Opt
     return torch.optim.SGD(head(model).requires_grad_().parameters(), lr=hyperparameters.lr, maximize=True)
 
 
-def _zeroth_order(noise: str) -> MakeOptimizer:
+def _zeroth_order(optimizer: Callable[..., Optimizer]) -> MakeOptimizer:
     def make(model: nn.Module, hyperparameters: Hyperparameters) -> Optimizer:
         lr, eps, seed = hyperparameters.lr, hyperparameters.eps, hyperparameters.seed
-        return ZOSGD(model.parameters(), lr, eps=eps, noise=noise, maximize=True, seed=seed)
+        return optimizer(model.parameters(), lr, eps=eps, maximize=True, seed=seed)
 
     return make
-
-
-def _mezo(model: nn.Module, hyperparameters: Hyperparameters) -> Optimizer:
-    lr, eps, seed = hyperparameters.lr, hyperparameters.eps, hyperparameters.seed
-    return MeZO(model.parameters(), lr, eps=eps, maximize=True, seed=seed)
 
 
 for _name, _method in {
@@ -138,11 +134,13 @@ for _name, _method in {
         "first-order, one sample at a time", 3, STEP, _first_order, microbatched(cross_entropy, MICROBATCH)
     ),
     "fo-ga-head": Method("first-order on the last layer alone", 1, STEP, _first_order_head),
-    "zo-ga": Method("zeroth-order gradient ascent, two forward passes", 2, BOTH, _zeroth_order("pooled")),
+    "zo-ga": Method("zeroth-order gradient ascent, two forward passes", 2, BOTH, _zeroth_order(ZOSGD)),
     "zo-ga-microbatch": Method(
-        "zeroth-order, one sample at a time", 2, STEP, _zeroth_order("pooled"), microbatched(cross_entropy, MICROBATCH)
+        "zeroth-order, one sample at a time", 2, STEP, _zeroth_order(ZOSGD), microbatched(cross_entropy, MICROBATCH)
     ),
-    "zo-ga-gaussian": Method("zeroth-order, Gaussians drawn in every pass", 2, STEP, _zeroth_order("gaussian")),
-    "zo-mezo": Method("zeroth-order, the loop of MeZO as published", 2, STEP, _mezo),
+    "zo-ga-gaussian": Method(
+        "zeroth-order, Gaussians drawn in every pass", 2, STEP, _zeroth_order(partial(ZOSGD, noise="gaussian"))
+    ),
+    "zo-mezo": Method("zeroth-order, the loop of MeZO as published", 2, STEP, _zeroth_order(MeZO)),
 }.items():
     methods.register(_name)(_method)

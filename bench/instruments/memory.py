@@ -92,10 +92,10 @@ class _Ledger(TorchDispatchMode):
             self.enter(tensors, category)
             for tensor in tensors:
                 entry = self._entries[tensor.untyped_storage()]
-                size = entry.size
-                self._resize(entry, 0)
-                entry.category = category
-                self._resize(entry, size)
+                if entry.category != category:
+                    self.live[entry.category] -= entry.size
+                    self.live[category] += entry.size
+                    entry.category = category
 
     def _resize(self, entry: "_Entry", size: int) -> None:
         self.live[entry.category] += size - entry.size
