@@ -9,6 +9,7 @@ import torch
 
 from bench import options
 from bench.instruments.machine import available_devices
+from bench.instruments.process_ledger import process_ledger
 from bench.journal import Journal
 from bench.methods import methods
 from bench.output import write_benchmark_json
@@ -27,7 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The suite's own options."""
     group = parser.getgroup("unlearning", "machine unlearning benchmark")
     group.addoption("--profile", default="quick", help=f"what to run: {', '.join(available_profiles())}, or FILE.toml")
-    group.addoption("--device", metavar="DEVICE", help="cpu, cuda or mps: run here instead of on the profile's devices")
+    group.addoption("--device", metavar="DEVICE", help="cpu, cuda, mps or xpu, instead of the profile's devices")
+    group.addoption("--threads", type=int, metavar="N", help="CPU threads, instead of the profile's")
     group.addoption("--country", metavar="ISO3", help="grid for the emissions, instead of the profile's")
     group.addoption("--data-root", type=Path, metavar="DIR", help="folder of torchvision's data sets")
     group.addoption("--download", action="store_true", help="fetch a torchvision data set that is not there")
@@ -35,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--checkpoints", type=Path, default=options.CHECKPOINTS, metavar="DIR", help="cache of trained models"
     )
     group.addoption("--resume", action="store_true", help="keep what an interrupted run has finished")
+    group.addoption("--memory-only", action="store_true", help="only the memory ledgers: no time, energy or training")
+    group.addoption("--no-energy", action="store_true", help="do not meter energy")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,6 +89,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     suite = session.config.stash.get(SUITE, None)
     if suite is not None:
         path = session.config.stash[SETTINGS].json_path
+        suite.tell_wide_spreads()
         if path is not None:
             write_benchmark_json(path, session.config, suite)
         suite.progress.close()
@@ -108,11 +113,12 @@ def suite(request: pytest.FixtureRequest) -> Suite:
 
 def _start(session: pytest.Session) -> None:
     settings, reporter = session.config.stash[SETTINGS], session.config.pluginmanager.getplugin("terminalreporter")
+    process_ledger()  # gets ready while the data are read
     profile = settings.profile
     torch.set_num_threads(profile.threads)
     data = loader(profile.dataset, settings.data_root, settings.download, profile.test_fraction)
     check_data(data, [case for item in session.items if (case := _case(item)) and not item.get_closest_marker("skip")])
-    run = describe_run(profile, data, session.config.invocation_params.args)
+    run = describe_run(settings, data, session.config.invocation_params.args)
     journal = Journal(settings.journal, run.fingerprint, settings.resume)
     pending = [item for item in session.items if item.nodeid not in journal.entries]
     progress = Progress(len(pending))

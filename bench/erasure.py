@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bench.methods import Hyperparameters, Method, Step, methods, prepare_step
+from bench.methods import Hyperparameters, Method, methods
 from bench.profile import UnlearningPlan
 from bench.quality import Evaluation, Evaluator
 from bench.record import Case
@@ -75,11 +75,6 @@ class Erasure:
         return endless_batches(
             data.train_images, data.train_labels, self.split.forget, case.batch_size, case.seed, case.device
         )
-
-    def first_step(self) -> Step:
-        """The method's step on the first batch; it may be repeated, since its learning rate is zero."""
-        idle = replace(self.hyperparameters, lr=0.0)
-        return prepare_step(self.case.method, self.fresh_model().eval(), next(self.batches()), idle)
 
     def follow(self, track: Callable[[Iterable[Any]], Iterable[Any]]) -> Trajectory[Evaluation]:
         """The whole run, to completion and the profile's horizon beyond, evaluated along the way."""

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from bench.checkpointing import checkpointed
 from bench.mezo import MeZO
+from bench.profile import Training
 from bench.record import Kind
 from bench.registry import Registry
 from zo_core import ZOSGD, Objective, cross_entropy, microbatched, take_step
@@ -38,14 +39,21 @@ class Method:
         forward_equivalents: cost of a step in forward passes; a backward pass counts two.
         kinds: the kinds of case it takes part in.
         optimizer: makes the optimizer that ascends on the forget set; None for an arm that has none.
-        objective: the loss that it ascends on.
+        loss: what it ascends on.
+        microbatch: samples that it takes at a time; None for the whole batch at once.
     """
 
     description: str
     forward_equivalents: int
     kinds: frozenset[Kind]
     optimizer: MakeOptimizer | None = None
-    objective: Objective = cross_entropy
+    loss: Objective = cross_entropy
+    microbatch: int | None = None
+
+    @property
+    def objective(self) -> Objective:
+        """The loss of a whole batch, in slices or at once."""
+        return self.loss if self.microbatch is None else microbatched(self.loss, self.microbatch)
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,13 @@ def methods_for(kind: Kind) -> list[str]:
     return [name for name in methods if kind in methods.get(name).kinds]
 
 
+def check_method(name: str, kind: Kind) -> None:
+    """Raise ValueError unless an arm of that name takes part in cases of that kind."""
+    choices = methods_for(kind)
+    if name not in choices:
+        raise ValueError(f"unknown method {name!r} for {kind} cases; choose from: {', '.join(choices)}")
+
+
 def prepare_step(name: str, model: nn.Module, batch: tuple[Tensor, Tensor], hyperparameters: Hyperparameters) -> Step:
     """A step of the arm on one batch; an arm without an optimizer runs the forward pass alone."""
     method = methods.get(name)
@@ -92,6 +107,13 @@ def optimizer_step(
 def forward_loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """The loss of a batch in nats, without anything that a backward pass would need."""
     return float(cross_entropy(model, inputs, targets))
+
+
+def training_optimizer(model: nn.Module, training: Training) -> Optimizer:
+    """What originals and Retrain are trained with: SGD with the momentum and weight decay of the profile."""
+    return torch.optim.SGD(
+        model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
+    )
 
 
 def head(model: nn.Module) -> nn.Module:
@@ -130,13 +152,11 @@ for _name, _method in {
     "fo-ga-checkpoint": Method(
         "first-order, activations recomputed block by block", 4, STEP, _first_order, checkpointed(cross_entropy)
     ),
-    "fo-ga-accumulate": Method(
-        "first-order, one sample at a time", 3, STEP, _first_order, microbatched(cross_entropy, MICROBATCH)
-    ),
+    "fo-ga-accumulate": Method("first-order, one sample at a time", 3, STEP, _first_order, microbatch=MICROBATCH),
     "fo-ga-head": Method("first-order on the last layer alone", 1, STEP, _first_order_head),
     "zo-ga": Method("zeroth-order gradient ascent, two forward passes", 2, BOTH, _zeroth_order(ZOSGD)),
     "zo-ga-microbatch": Method(
-        "zeroth-order, one sample at a time", 2, STEP, _zeroth_order(ZOSGD), microbatched(cross_entropy, MICROBATCH)
+        "zeroth-order, one sample at a time", 2, STEP, _zeroth_order(ZOSGD), microbatch=MICROBATCH
     ),
     "zo-ga-gaussian": Method(
         "zeroth-order, Gaussians drawn in every pass", 2, STEP, _zeroth_order(partial(ZOSGD, noise="gaussian"))

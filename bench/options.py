@@ -10,7 +10,7 @@ import pytest
 
 from bench.json_option import DEFAULT_JSON, ROOT
 from bench.preflight import check_device, check_names, prepare_file, prepare_folder
-from bench.profile import Profile, load_profile
+from bench.profile import MOST_THREADS, Profile, load_profile
 
 CHECKPOINTS = ROOT / ".cache" / "checkpoints"
 
@@ -20,12 +20,14 @@ class Settings:
     """What the user asked for.
 
     Attributes:
-        profile: with the command line's device and country put in.
+        profile: with the command line's device, threads and country put in.
         data_root, download: where torchvision's data sets are, and whether to fetch a missing one.
         checkpoints: folder of trained models.
         json_path: where the benchmark JSON goes, None for nowhere.
         journal: where finished cases are kept, beside the JSON.
         resume: go on from the journal.
+        memory_only: run the memory ledgers alone, without time, energy or training.
+        energy: whether energy is metered.
     """
 
     profile: Profile
@@ -35,6 +37,8 @@ class Settings:
     json_path: Path | None
     journal: Path
     resume: bool
+    memory_only: bool
+    energy: bool
 
 
 def read(option: Namespace) -> Settings:
@@ -43,12 +47,7 @@ def read(option: Namespace) -> Settings:
     Raises:
         ValueError: something cannot be used; the message is one line and names the way out.
     """
-    profile = load_profile(option.profile)
-    if option.device is not None:
-        check_device(option.device)
-        profile = profile.model_copy(update={"devices": [option.device]})
-    if option.country is not None:
-        profile = profile.model_copy(update={"country": option.country})
+    profile = _with_changes(load_profile(option.profile), option)
     check_names(profile)
     json_path = option.benchmark_json or DEFAULT_JSON
     journal = json_path.parent / "journal.jsonl"
@@ -57,8 +56,30 @@ def read(option: Namespace) -> Settings:
             prepare_file(file)
         prepare_folder(option.checkpoints)
     return Settings(
-        profile, option.data_root, option.download, option.checkpoints, option.benchmark_json, journal, option.resume
+        profile=profile,
+        data_root=option.data_root,
+        download=option.download,
+        checkpoints=option.checkpoints,
+        json_path=option.benchmark_json,
+        journal=journal,
+        resume=option.resume,
+        memory_only=option.memory_only,
+        energy=not option.no_energy,
     )
+
+
+def _with_changes(profile: Profile, option: Namespace) -> Profile:
+    """The profile with the command line's device, threads and country put in."""
+    if option.device is not None:
+        check_device(option.device)
+    if option.threads is not None and not 0 < option.threads <= MOST_THREADS:
+        raise ValueError(f"--threads must be from 1 to {MOST_THREADS}, not {option.threads}")
+    changes = {
+        "devices": None if option.device is None else [option.device],
+        "threads": option.threads,
+        "country": option.country,
+    }
+    return profile.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
 @contextmanager

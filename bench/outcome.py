@@ -1,20 +1,19 @@
-"""How a case ended: out of memory is a result, not a crash; and why a figure is missing."""
+"""How a case ended: out of memory is a result, not a crash, and then a forecast says how much it would have taken."""
 
 from collections.abc import Callable
 
 import torch
 
-from bench.record import Case, Kind, Record
+from bench.forecast import forecast
+from bench.instruments.memory import peak_memory
+from bench.record import Kind, Memory, Record
+from bench.standin import StandIn
 
 MESSAGES = ("can't allocate memory", "out of memory", "not enough memory")
-
-UNMEASURED = {
-    "memory.allocator_peak_bytes": "this version keeps the tensor ledger only",
-    "memory.process_peak_bytes": "this version keeps the tensor ledger only",
-}
+MEMORY_ONLY = "only the memory was measured (--memory-only)"
 
 
-def record_or_out_of_memory(kind: Kind, case: Case, model_bytes: int, measure: Callable[[], Record]) -> Record:
+def record_or_out_of_memory(kind: Kind, stand_in: StandIn, model_bytes: int, measure: Callable[[], Record]) -> Record:
     """The record that `measure` makes, or one that says that the memory did not suffice."""
     try:
         return measure()
@@ -22,7 +21,23 @@ def record_or_out_of_memory(kind: Kind, case: Case, model_bytes: int, measure: C
         if not is_out_of_memory(error):
             raise
         notes = {"outcome": str(error).strip().split("\n")[0]}
-        return Record(kind=kind, outcome="out-of-memory", case=case, model_bytes=model_bytes, notes=notes)
+    return Record(
+        kind=kind,
+        outcome="out-of-memory",
+        case=stand_in.case,
+        model_bytes=model_bytes,
+        memory=_forecast_memory(stand_in),
+        notes=notes,
+    )
+
+
+def memory_alone(kind: Kind, stand_in: StandIn, model_bytes: int) -> Record:
+    """The record of a run that measures nothing but memory."""
+    memory, notes = peak_memory(stand_in)
+    missing = dict.fromkeys(("time", "energy", "quality", "completion", "curve"), MEMORY_ONLY)
+    return Record(
+        kind=kind, outcome="ok", case=stand_in.case, model_bytes=model_bytes, memory=memory, notes=notes | missing
+    )
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -30,3 +45,8 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(message in str(error).lower() for message in MESSAGES)
+
+
+def _forecast_memory(stand_in: StandIn) -> Memory:
+    peak = forecast(stand_in)
+    return Memory(tensor_peak_bytes=peak.total, tensor_by_category=peak.by_category, tensor_basis="forecast")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bench.instruments.energy import check_country
 from bench.instruments.machine import available_devices
-from bench.methods import methods, methods_for
+from bench.methods import check_method, methods
 from bench.profile import Profile
-from bench.record import Case, Kind
+from bench.record import Case
 from bench.workloads.datasets import ImageData, check_dataset
 from bench.workloads.models import check_model, models
 from bench.workloads.splits import check_scenario, split
@@ -26,17 +26,17 @@ def check_names(profile: Profile) -> None:
         for model in plan.models:
             models.get(model)
         for method in plan.methods:
-            _check_method(method, "step")
+            check_method(method, "step")
     if profile.unlearning is not None:
         models.get(profile.unlearning.model)
         for scenario in profile.unlearning.scenarios:
             check_scenario(scenario)
         for method in profile.unlearning.methods:
-            _check_method(method, "unlearning")
+            check_method(method, "unlearning")
             if methods.get(method).optimizer is not None and method not in profile.unlearning.learning_rates:
                 raise ValueError(f"{profile.name}: add a learning rate for {method!r} to [unlearning.learning_rates]")
         for method in profile.unlearning.learning_rates:
-            _check_method(method, "unlearning")
+            check_method(method, "unlearning")
 
 
 def check_device(device: str) -> None:
@@ -78,9 +78,3 @@ def prepare_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise ValueError(f"cannot write into the folder {folder}: {error.strerror}; choose another") from None
-
-
-def _check_method(name: str, kind: Kind) -> None:
-    choices = methods_for(kind)
-    if name not in choices:
-        raise ValueError(f"unknown method {name!r} for {kind} cases; choose from: {', '.join(choices)}")

@@ -11,6 +11,7 @@ from bench.record import Case
 T = TypeVar("T")
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+MOST_THREADS = 1024
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -91,8 +92,8 @@ class Profile(_Table):
     description: str
     dataset: str
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
-    devices: Annotated[list[Literal["cpu", "cuda", "mps"]], Field(min_length=1), Distinct]
-    threads: Annotated[int, Field(gt=0, le=1024)]
+    devices: Annotated[list[Literal["cpu", "cuda", "mps", "xpu"]], Field(min_length=1), Distinct]
+    threads: Annotated[int, Field(gt=0, le=MOST_THREADS)]
     country: str
     window_s: Seconds
     timing_s: Seconds = 3.0

@@ -4,12 +4,18 @@ The only module of the suite that the reports import; it needs pydantic alone. A
 and `Record.notes` says why under the figure's own name ("memory.allocator_peak_bytes").
 """
 
+import json
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-SCHEMA: Literal[2] = 2
+SCHEMA: Literal[3] = 3
+READABLE = (2, 3)  # schema 3 added figures to schema 2 and changed none
 Kind = Literal["step", "unlearning"]
+Basis = Literal["measured", "estimated"]
+Boundary = Literal["process", "machine"]
+WIDE_SPREAD = 0.1
 
 
 class _Strict(BaseModel):
@@ -33,10 +39,18 @@ class Case(_Strict):
     @property
     def id(self) -> str:
         """The readable name of the case: resnet18-b8-zo-ga, cnn-class:3-zo-ga-seed0; the device if not the CPU."""
+        return "-".join(self._words())
+
+    @property
+    def label(self) -> str:
+        """The same for a sentence: resnet18 b8 zo-ga."""
+        return " ".join(self._words())
+
+    def _words(self) -> list[str]:
         where = [] if self.device == "cpu" else [self.device]
         if self.scenario is None:
-            return "-".join([self.model, f"b{self.batch_size}", self.method, *where])
-        return "-".join([self.model, self.scenario, self.method, f"seed{self.seed}", *where])
+            return [self.model, f"b{self.batch_size}", self.method, *where]
+        return [self.model, self.scenario, self.method, f"seed{self.seed}", *where]
 
 
 class StepTime(_Strict):
@@ -52,24 +66,56 @@ class StepTime(_Strict):
     times_two_forwards_q3: float
     rounds: int
 
+    @property
+    def spread(self) -> float:
+        """The distance of the quartiles as a share of the median; above `WIDE_SPREAD` it is told."""
+        return (self.times_two_forwards_q3 - self.times_two_forwards_q1) / self.times_two_forwards
+
 
 class Memory(_Strict):
-    """The three ledgers of peak memory, in bytes; categories are the tensor ledger's composition at its peak."""
+    """The three ledgers of peak memory, in bytes.
+
+    Attributes:
+        tensor_peak_bytes: live tensors, exact; `tensor_by_category` is what they were at the peak.
+        tensor_basis: "measured", or "forecast" without anything being allocated.
+        allocator_peak_bytes: what torch's allocator handed out, kernel scratch included.
+        allocator_basis: "peak", or "sampled" after every operation where torch keeps no peak (MPS).
+        process_peak_bytes: what the operating system saw of a process that does nothing else.
+        process_start_bytes: what it saw of that process before it made the model: Python and torch.
+    """
 
     tensor_peak_bytes: int | None = None
     tensor_by_category: dict[str, int] | None = None
+    tensor_basis: Literal["measured", "forecast"] = "measured"
     allocator_peak_bytes: int | None = None
+    allocator_basis: Literal["peak", "sampled"] = "peak"
     process_peak_bytes: int | None = None
+    process_start_bytes: int | None = None
+
+
+class EnergyShare(_Strict):
+    """The part of one kind of hardware: joules of one step, whether a counter measured them, and whose they are."""
+
+    joules_per_step: float
+    basis: Basis
+    boundary: Boundary
 
 
 class StepEnergy(_Strict):
-    """Energy of one step: joules, grams of CO2 equivalent, from a window of `window_s` seconds over `steps` steps."""
+    """Energy of one step: joules, grams of CO2 equivalent, from a window of `window_s` seconds over `steps` steps.
+
+    The total is "measured" if a hardware counter measured the processor's share and the accelerator's, where there is
+    one. The memory's share is a table value in any case.
+    """
 
     joules_per_step: float | None = None
     co2e_g_per_step: float | None = None
     window_s: float
     steps: int
-    basis: Literal["measured", "estimated"]
+    basis: Basis
+    cpu: EnergyShare | None = None
+    ram: EnergyShare | None = None
+    gpu: EnergyShare | None = None
     backend: str
     country: str
 
@@ -119,7 +165,7 @@ class Curve(_Strict):
 class Record(_Strict):
     """One case: what was run, how it ended, what was measured."""
 
-    schema_version: Literal[2] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[2, 3] = Field(default=SCHEMA, alias="schema")
     kind: Kind
     outcome: Literal["ok", "diverged", "out-of-memory"]
     case: Case
@@ -140,13 +186,28 @@ class Record(_Strict):
 
 
 class Machine(_Strict):
-    """What makes two figures comparable."""
+    """What makes two figures comparable. What schema 2 did not ask is None.
+
+    Attributes:
+        cores: logical ones; `physical_cores` without hyper-threading.
+        accelerator, driver: name and driver version; None without one.
+        system, libc: kernel and C library, whose malloc the process ledger sees.
+        container, virtual_machine: whether it is one; None if that cannot be told.
+        rapl: whether the processor's energy counter is there and may be read.
+    """
 
     processor: str
+    architecture: str | None = None
     cores: int
+    physical_cores: int | None = None
     memory_bytes: int
     accelerator: str | None
+    driver: str | None = None
     system: str
+    libc: str | None = None
+    container: bool | None = None
+    virtual_machine: bool | None = None
+    rapl: Literal["readable", "not readable", "absent"] | None = None
     python: str
     versions: dict[str, str]
 
@@ -154,7 +215,7 @@ class Machine(_Strict):
 class Run(_Strict):
     """Where a benchmark JSON came from. `fingerprint` joins profile, data, code and machine."""
 
-    schema_version: Literal[2] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[2, 3] = Field(default=SCHEMA, alias="schema")
     profile: str
     command: str
     started: str
@@ -162,3 +223,48 @@ class Run(_Strict):
     dirty: bool | None
     machine: Machine
     fingerprint: str
+
+
+class UnreadableJsonError(ValueError):
+    """A benchmark JSON that cannot be used; the message is one line and says why and what to do."""
+
+
+def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
+    """The run and its records from a benchmark JSON of the suite.
+
+    Raises:
+        UnreadableJsonError: the file is missing, truncated, from another tool or of another schema, or holds no case.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnreadableJsonError(
+            f"{path}: {error.strerror}; make one with: pytest bench/ --benchmark-json={path}"
+        ) from None
+    except (ValueError, RecursionError):
+        raise UnreadableJsonError(
+            f"{path}: truncated, or not JSON; run pytest bench/ --resume to complete it"
+        ) from None
+    if not isinstance(content, dict) or "run" not in content or not isinstance(content.get("benchmarks"), list):
+        raise UnreadableJsonError(f"{path}: not from this suite; make one with: pytest bench/ --benchmark-json")
+    found = content["run"].get("schema") if isinstance(content["run"], dict) else None
+    if found is True or found not in READABLE:
+        raise UnreadableJsonError(
+            f"{path}: schema {found}, but this version reads schema {SCHEMA}; run the suite again"
+        )
+    try:
+        run = Run.model_validate(content["run"])
+        records = [Record.model_validate(entry["extra_info"]["record"]) for entry in content["benchmarks"]]
+    except (ValidationError, KeyError, TypeError) as error:
+        raise UnreadableJsonError(f"{path}: damaged: {first_line(error)}; run the suite again") from None
+    if not records:
+        raise UnreadableJsonError(f"{path}: it holds no finished case; run pytest bench/ --resume to go on")
+    return run, records
+
+
+def first_line(error: Exception) -> str:
+    """What is wrong with data that do not fit a model, in one line."""
+    if isinstance(error, ValidationError):
+        finding = error.errors()[0]
+        return f"{'.'.join(str(part) for part in finding['loc'])}: {finding['msg']}"
+    return f"no {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]

@@ -1,5 +1,6 @@
 """A table of named things that a user can add to with one decorator, and that says what exists when asked amiss."""
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -16,14 +17,17 @@ class Registry(Generic[T]):
     def __init__(self, what: str) -> None:
         self.what = what
         self._entries: dict[str, T] = {}
+        self._modules: dict[str, str] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator that files an entry under `name`; raises ValueError if the name is taken."""
+        module = sys._getframe(1).f_globals["__name__"]
 
         def add(entry: T) -> T:
             if name in self._entries:
                 raise ValueError(f"{self.what} {name!r} is already registered")
             self._entries[name] = entry
+            self._modules[name] = module
             return entry
 
         return add
@@ -33,6 +37,11 @@ class Registry(Generic[T]):
         if name not in self._entries:
             raise ValueError(f"unknown {self.what} {name!r}; choose from: {', '.join(self)}")
         return self._entries[name]
+
+    def module(self, name: str) -> str:
+        """The module that registered the entry: whoever imports it has the entry, too."""
+        self.get(name)
+        return self._modules[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

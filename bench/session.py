@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.instruments.energy import EnergyMeter
+from bench.instruments.clock import STEADIER
+from bench.instruments.energy import EnergyMeter, Meter, NoMeter
 from bench.instruments.machine import describe_commit, describe_machine
 from bench.journal import Journal
 from bench.json_option import ROOT
 from bench.options import Settings
-from bench.profile import Profile
 from bench.progress import Progress
-from bench.record import Case, Record, Run
+from bench.record import WIDE_SPREAD, Case, Record, Run
+from bench.standin import StandIn
 from bench.workloads.checkpoints import CheckpointKey, load_or_train
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import build_model
@@ -43,12 +44,19 @@ class Suite:
         self.run = run
         self.journal = journal
         self.progress = progress
+        self.memory_only = settings.memory_only
+        self._energy = settings.energy
         self._checkpoints = settings.checkpoints
 
     @cached_property
-    def meter(self) -> EnergyMeter:
+    def meter(self) -> Meter:
         """The energy meter, started at its first use."""
-        return EnergyMeter(self.profile.country)
+        return EnergyMeter(self.profile.country) if self._energy else NoMeter("energy was turned off (--no-energy)")
+
+    def stand_in(self, case: Case) -> StandIn:
+        """What stands in for the case wherever only its memory matters."""
+        training = self.profile.unlearning.training if self.profile.unlearning is not None else None
+        return StandIn.of(case, self.data(case.image_size).spec, training)
 
     def trained(self, case: Case, indices: torch.Tensor) -> nn.Module:
         """The case's model trained on the samples at `indices`, from the cache where it is there."""
@@ -80,14 +88,27 @@ class Suite:
         entry = self.journal.entries.get(nodeid)
         return "not measured" if entry is None else str(entry["extra_info"]["record"]["outcome"])
 
+    def tell_wide_spreads(self) -> None:
+        """Say how many timings scatter too much to be relied on, and what helps; nothing if none does."""
+        records = (Record.model_validate(entry["extra_info"]["record"]) for entry in self.journal.entries.values())
+        spreads = [record.time.spread for record in records if record.time is not None]
+        wide = [spread for spread in spreads if spread > WIDE_SPREAD]
+        if wide:
+            self.progress.say(
+                f"{len(wide)} of {len(spreads)} step times have quartiles more than {WIDE_SPREAD:.0%} of the median "
+                f"apart (the widest {max(wide):.0%}): {STEADIER}; the records' notes name them"
+            )
 
-def describe_run(profile: Profile, data: Callable[[int], ImageData], command: Sequence[str]) -> Run:
+
+def describe_run(settings: Settings, data: Callable[[int], ImageData], command: Sequence[str]) -> Run:
     """Where this run's JSON comes from."""
+    profile = settings.profile
     commit, dirty = describe_commit(ROOT)
     machine = describe_machine()
     sizes = {case.image_size for case in (*profile.step_cases(), *profile.unlearning_cases())}
     contents = [data(size).fingerprint for size in sorted(sizes)]
-    identity = (profile.model_dump_json(), *contents, _code_fingerprint(), machine.model_dump_json())
+    passes = f"memory only: {settings.memory_only}, energy: {settings.energy}"
+    identity = (profile.model_dump_json(), passes, *contents, _code_fingerprint(), machine.model_dump_json())
     return Run(
         profile=profile.name,
         command=shlex.join(["pytest", *command]),

@@ -1,7 +1,7 @@
 """Whole unlearning runs: method x scenario x seed.
 
 One pass draws the curves and finds T*. The erasure itself, the steps to T* and nothing else, is then run again to be
-timed, again to be metered, and one step of it to be weighed.
+timed, and again to be metered; its stand-in is weighed.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,14 @@ import torch
 
 from bench.erasure import Erasure, prepare_erasure
 from bench.instruments.clock import waited
-from bench.instruments.memory import tensor_peak
+from bench.instruments.memory import peak_memory
 from bench.methods import methods
-from bench.outcome import UNMEASURED, record_or_out_of_memory
+from bench.outcome import memory_alone, record_or_out_of_memory
 from bench.quality import Evaluation, curve, quality
 from bench.record import Case, Completion, Kind, Record, StepEnergy
 from bench.session import Suite
 from bench.workloads.models import model_bytes
-from bench.workloads.training import first_training_step, train_from_scratch, training_steps
+from bench.workloads.training import train_from_scratch, training_steps
 from zo_core import Trajectory
 
 KIND: Kind = "unlearning"
@@ -29,8 +29,12 @@ TIMED_STEPS, MOST_ROUNDS = 300, 9
 def test_unlearning(case: Case, suite: Suite, benchmark: Any) -> None:
     """Measure the case and keep its record."""
     benchmark.group = f"{case.model} {case.scenario}"
-    size = model_bytes(case.model, suite.data(case.image_size).spec)
-    suite.keep(benchmark, record_or_out_of_memory(KIND, case, size, lambda: measure(case, suite, benchmark, size)))
+    stand_in, size = suite.stand_in(case), model_bytes(case.model, suite.data(case.image_size).spec)
+
+    def record() -> Record:
+        return memory_alone(KIND, stand_in, size) if suite.memory_only else measure(case, suite, benchmark, size)
+
+    suite.keep(benchmark, record_or_out_of_memory(KIND, stand_in, size, record))
 
 
 def measure(case: Case, suite: Suite, benchmark: Any, size: int) -> Record:
@@ -56,17 +60,18 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -
             lambda: erasure.erase(model, steps), lambda: erasure.reset(model), steps, erasure.case, suite, benchmark
         )
     divergence = _divergence(trajectory)
+    memory, missing = peak_memory(suite.stand_in(erasure.case))
     return Record(
         kind=KIND,
         outcome="diverged" if divergence else "ok",
         case=erasure.case,
         model_bytes=size,
-        memory=tensor_peak(erasure.first_step()).as_memory(),
+        memory=memory,
         energy=cost.energy,
         quality=None if seen is None else quality(seen, erasure.retrained),
         completion=cost.completion,
         curve=curve(trajectory.steps, trajectory.evaluations),
-        notes=UNMEASURED | {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | cost.notes,
+        notes=missing | {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | cost.notes,
     )
 
 
@@ -76,6 +81,7 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any, size: int
     start = (case.model, erasure.data, retain, training, case.seed, torch.device(case.device))
     steps = training_steps(training, len(retain))
     cost = _cost(lambda: train_from_scratch(*start), lambda: None, steps, case, suite, benchmark)
+    memory, missing = peak_memory(suite.stand_in(case))
     notes = {
         "time": "retraining is timed as a whole: completion.seconds",
         "curve": "retraining does not start from the original model; its result is in quality",
@@ -85,11 +91,11 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any, size: int
         outcome="ok",
         case=case,
         model_bytes=size,
-        memory=tensor_peak(first_training_step(*start)).as_memory(),
+        memory=memory,
         energy=cost.energy,
         quality=quality(erasure.retrained, erasure.retrained),
         completion=cost.completion,
-        notes=UNMEASURED | notes | cost.notes,
+        notes=missing | notes | cost.notes,
     )
 
 

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from reports.load import UnreadableJsonError, load
+from bench.record import UnreadableJsonError
+from reports.load import load
 from reports.page import write_report
 
 LATEST = Path(__file__).resolve().parent / "latest"

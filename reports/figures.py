@@ -21,6 +21,7 @@ LEGEND_ENTRY_INCHES = 2
 FEW_DECADES = 200
 COLLAPSED = 1000
 LEAST_LOSS = 1e-6  # nats; less is drawn here
+FORECAST = " A hollow marker is a forecast from the shapes of the tensors, where the step could not be run."
 ESTIMATED = (
     " The estimate is processor time times a table power plus a fixed guess for the memory, which counts while "
     "nothing is done, too: it adds nothing to the time."
@@ -54,12 +55,13 @@ def memory(results: Results) -> Drawing | None:
     steps = results.of_kind("step").dropna(subset=["memory.tensor_peak_bytes"])
     if steps.empty:
         return None
-    steps = steps.assign(mib=steps["memory.tensor_peak_bytes"] / MIB)
+    forecast = steps["memory.tensor_basis"] == "forecast"
+    steps = steps.assign(mib=steps["memory.tensor_peak_bytes"] / MIB, hollow=forecast)
     return Drawing(
         "memory",
         "Peak memory of one step",
         "Tensor ledger: bytes of live tensors at their peak, parameters and batch included; exact, so there is no "
-        "spread. Both axes are logarithmic.",
+        f"spread.{FORECAST if forecast.any() else ''} Both axes are logarithmic.",
         "Peak tensor memory in MiB against batch size, one panel a model, one line an arm.",
         _against_batch_size(steps, "mib", "peak of live tensors (MiB)"),
     )
@@ -146,6 +148,7 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
             errorbar=None,
             ax=axes,
         )
+        _hollow(axes, steps[(steps["model"] == model) & steps.get("hollow", False)], column, style)
         axes.set(xscale="log", yscale="log", title=model, xlabel="batch size", ylabel="" if index % across else label)
         batches = sorted(steps.loc[steps["model"] == model, "batch_size"].unique())
         axes.set_xticks(batches, [str(batch) for batch in batches])
@@ -154,6 +157,20 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
         axes.legend_ = None
     _shared_legend(figure)
     return figure
+
+
+def _hollow(axes: Axes, points: pd.DataFrame, column: str, style: ArmStyle) -> None:
+    """Draw the markers of these points again, without filling."""
+    for method, of_arm in points.groupby("method"):
+        axes.plot(
+            of_arm["batch_size"],
+            of_arm[column],
+            linestyle="",
+            marker=style.markers[str(method)],
+            markeredgecolor=style.palette[str(method)],
+            markerfacecolor="white",
+            zorder=5,
+        )
 
 
 def _loss_panels(curves: pd.DataFrame) -> Figure:

@@ -1,21 +1,16 @@
 """Benchmark JSON files as tidy pandas frames: one row a case, and one row an evaluation of a run."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from bench.record import SCHEMA, Case, Curve, Kind, Record, Run
+from bench.record import Case, Curve, Kind, Record, Run, read_benchmark_json
 
 MIB = 2**20
-
-
-class UnreadableJsonError(ValueError):
-    """A file that no report can be made from; the message is one line and says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ def load(paths: Sequence[Path]) -> Results:
     Raises:
         UnreadableJsonError: a file is missing, truncated, from another tool or of another schema, or holds no case.
     """
-    files = [_read(path) for path in paths]
+    files = [read_benchmark_json(path) for path in paths]
     cases, curves = [], []
     for number, (_, records) in enumerate(files, start=1):
         for record in records:
@@ -57,34 +52,6 @@ def load(paths: Sequence[Path]) -> Results:
         pd.DataFrame(cases),
         pd.concat(evaluations, ignore_index=True) if evaluations else pd.DataFrame(columns=NO_CURVES),
     )
-
-
-def _read(path: Path) -> tuple[Run, list[Record]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnreadableJsonError(
-            f"{path}: {error.strerror}; make one with: pytest bench/ --benchmark-json={path}"
-        ) from None
-    except (ValueError, RecursionError):
-        raise UnreadableJsonError(
-            f"{path}: truncated, or not JSON; run pytest bench/ --resume to complete it"
-        ) from None
-    if not isinstance(content, dict) or "run" not in content or not isinstance(content.get("benchmarks"), list):
-        raise UnreadableJsonError(f"{path}: not from this suite; make one with: pytest bench/ --benchmark-json")
-    found = content["run"].get("schema") if isinstance(content["run"], dict) else None
-    if found is True or found != SCHEMA:
-        raise UnreadableJsonError(
-            f"{path}: schema {found}, but this version reads schema {SCHEMA}; run the suite again"
-        )
-    try:
-        run = Run.model_validate(content["run"])
-        records = [Record.model_validate(entry["extra_info"]["record"]) for entry in content["benchmarks"]]
-    except (ValidationError, KeyError, TypeError) as error:
-        raise UnreadableJsonError(f"{path}: damaged: {_first_line(error)}; run the suite again") from None
-    if not records:
-        raise UnreadableJsonError(f"{path}: it holds no finished case; run pytest bench/ --resume to go on")
-    return run, records
 
 
 def _flat(record: Record) -> dict[str, Any]:
@@ -118,7 +85,8 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
     return names
 
 
-_TABLES = {"time", "energy", "quality", "completion", "memory.tensor_by_category"}
+_SHARES = {"energy.cpu", "energy.ram", "energy.gpu"}
+_TABLES = {"time", "energy", "quality", "completion", "memory.tensor_by_category", *_SHARES}
 _ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category"}
 COLUMNS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
 NO_CURVES = ["run", *Case.model_fields, *Curve.model_fields, "relative_step"]
@@ -131,10 +99,3 @@ def _curve(number: int, record: Record) -> pd.DataFrame | None:
     completed = record.completion.step if record.completion is not None else None
     frame["relative_step"] = frame["step"] / completed if completed else float("nan")
     return frame.assign(run=number, **record.case.model_dump())
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        finding = error.errors()[0]
-        return f"{'.'.join(str(part) for part in finding['loc'])}: {finding['msg']}"
-    return f"no {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]

@@ -10,6 +10,11 @@ from reports.load import MIB, Results
 from reports.style import arm_style
 
 MISSING = "n/a"
+LEDGERS = (
+    "Three ledgers of peak memory, never to be divided by one another: live tensors, exact; what torch's allocator "
+    "handed out, kernel scratch included; what the operating system saw of a process, Python and torch included."
+)
+FORECAST = "A peak marked as a forecast was not measured: it follows from the shapes of the tensors alone."
 YARDSTICK = "zo-ga"
 
 
@@ -35,7 +40,9 @@ def step_table(results: Results) -> Table | None:
         "batch": lambda row: f"{row['batch_size']}",
         "arm": lambda row: row["method"],
         "outcome": lambda row: row["outcome"],
-        "peak of live tensors, MiB": lambda row: _number(_value(row, "memory.tensor_peak_bytes") / MIB, ".2f"),
+        "peak of live tensors, MiB": _tensor_peak,
+        "of the allocator, MiB": lambda row: _peak(row, "allocator"),
+        "of the process, MiB": lambda row: _peak(row, "process"),
         "time, ms": lambda row: _number(1000 * _value(row, "time.step_s"), ".2f"),
         "times two forwards": _times_two_forwards,
         "energy, J": lambda row: _number(_value(row, "energy.joules_per_step"), ".3g"),
@@ -44,7 +51,7 @@ def step_table(results: Results) -> Table | None:
     }
     country = " and ".join(steps["energy.country"].dropna().unique())
     emissions = f"Emissions for the grid of {country}." if country else ""
-    note = f"Times two forwards: median and quartiles of the paired ratios. {emissions}"
+    note = f"{LEDGERS} Times two forwards: median and quartiles of the paired ratios. {emissions}"
     rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in steps.iterrows())
     return Table("One step", note, tuple(columns), rows)
 
@@ -77,9 +84,10 @@ def memory_comparison(results: Results) -> Table | None:
     arms = arm_style(steps["method"]).order
     rows = []
     for where, by_arm in _by_model_and_batch(steps):
-        peaks = {arm: _value(row, "memory.tensor_peak_bytes") / MIB for arm, row in by_arm.items()}
-        rows.append((*where, *(_number(peaks.get(arm, math.nan), ".2f") for arm in arms)))
-    return Table("Peak of live tensors in a step, MiB", "", ("model", "batch", *arms), tuple(rows))
+        peaks = {arm: _tensor_peak(row) for arm, row in by_arm.items()}
+        rows.append((*where, *(peaks.get(arm, MISSING) for arm in arms)))
+    note = FORECAST if (steps["memory.tensor_basis"] == "forecast").any() else ""
+    return Table("Peak of live tensors in a step, MiB", note, ("model", "batch", *arms), tuple(rows))
 
 
 def quality_table(results: Results) -> Table | None:
@@ -166,6 +174,18 @@ def _by_model_and_batch(steps: pd.DataFrame) -> Iterator[tuple[tuple[str, str], 
     """(model, batch size) and the case of each arm there."""
     for (model, batch), cases in steps.groupby(["model", "batch_size"]):
         yield (str(model), str(batch)), {case["method"]: case for _, case in cases.iterrows()}
+
+
+def _tensor_peak(row: pd.Series) -> str:
+    """The peak of live tensors in MiB, and whether it is a forecast."""
+    return _peak(row, "tensor") + (" (forecast)" if row["memory.tensor_basis"] == "forecast" else "")
+
+
+def _peak(row: pd.Series, ledger: str) -> str:
+    """A ledger's peak in MiB, and whether it was only sampled."""
+    sampled = ledger == "allocator" and row["memory.allocator_basis"] == "sampled"
+    peak = _number(_value(row, f"memory.{ledger}_peak_bytes") / MIB, ".2f")
+    return f"{peak} (sampled)" if sampled and peak != MISSING else peak
 
 
 def _times_two_forwards(row: pd.Series) -> str:

@@ -11,18 +11,17 @@ from typing import Any
 
 import torch
 
-from bench.record import StepTime
+from bench.record import WIDE_SPREAD, StepTime
 
 WARMUP = 2
 MAX_ROUNDS = 200
+STEADIER = "close other programs, or raise timing_s in the profile, and run again"
 
 
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done all its work; nothing to wait for on a CPU."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def waited(work: Callable[[], Any], device: torch.device) -> Callable[[], None]:
@@ -77,3 +76,10 @@ def time_paired(
         times_two_forwards_q3=third,
         rounds=rounds,
     )
+
+
+def spread_notes(time: StepTime) -> dict[str, str]:
+    """What to do about ratios that scatter, under the figure's name; empty if they do not."""
+    if time.spread <= WIDE_SPREAD:
+        return {}
+    return {"time.times_two_forwards": f"the quartiles are {time.spread:.0%} of the median apart: {STEADIER}"}

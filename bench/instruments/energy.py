@@ -1,21 +1,23 @@
 """Energy and emissions of a piece of work, by CodeCarbon: one offline tracker for the session, one task a window.
 
-CodeCarbon swallows errors and reads configuration files from the home folder, so everything it could take from there
-is passed explicitly, and the country is checked beforehand.
+CodeCarbon swallows errors and reads configuration files and the environment, so the tracker is made deaf to both,
+everything that matters is passed explicitly, and the country is checked beforehand.
 """
 
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Protocol
 
 from codecarbon import OfflineEmissionsTracker
+from codecarbon.external.hardware import CPU, BaseHardware
+from codecarbon.external.ram import RAM
 from codecarbon.input import DataSource
 
-from bench.record import StepEnergy
+from bench.record import Basis, Boundary, EnergyShare, StepEnergy
 
 JOULES_PER_KWH = 3.6e6
 LEAST_WINDOW_S = 1.0
@@ -23,30 +25,49 @@ COUNTERS = ("intel_rapl", "windows_emi", "intel_power_gadget")
 
 
 @dataclass(frozen=True)
+class Share:
+    """Joules of one kind of hardware in a window, how they are known, and whose they are."""
+
+    joules: float
+    basis: Basis
+    boundary: Boundary
+
+
+@dataclass(frozen=True)
 class EnergyWindow:
     """Energy of repeated work.
 
     Attributes:
-        joules: energy of the whole window; None where the window was under a second or CodeCarbon failed.
-        co2e_g: grams of CO2 equivalent of the whole window, by the country's grid; None likewise.
         window_s: length in seconds.
         repeats: how often the work was done in it.
-        basis: "measured" by a hardware counter, or "estimated" from load and table values.
+        joules: energy of the whole window; None where there is no figure.
+        co2e_g: grams of CO2 equivalent of the whole window, by the country's grid; None likewise.
+        reason: why there is no figure; None if there is one.
+        basis: "measured" by a hardware counter, or "estimated" from load and table values; see `StepEnergy`.
+        shares: the parts of the processor ("cpu"), the memory ("ram") and the accelerator ("gpu"), those there are.
         backend: what produced the figure.
         country: ISO 3166 alpha-3 code of the grid.
     """
 
-    joules: float | None
-    co2e_g: float | None
     window_s: float
     repeats: int
-    basis: Literal["measured", "estimated"]
+    joules: float | None
+    co2e_g: float | None
+    reason: str | None
+    basis: Basis
     backend: str
     country: str
+    shares: dict[str, Share] = field(default_factory=dict)
 
-    def per_step(self, steps: int = 1) -> StepEnergy:
-        """The window divided by its steps, of which each repeat took `steps`."""
+    def per_step(self, steps: int = 1) -> StepEnergy | None:
+        """The window divided by its steps, of which each repeat took `steps`; None if nothing was done in it."""
         taken = self.repeats * steps
+        if taken == 0:
+            return None
+        shares = {
+            name: EnergyShare(joules_per_step=share.joules / taken, basis=share.basis, boundary=share.boundary)
+            for name, share in self.shares.items()
+        }
         return StepEnergy(
             joules_per_step=None if self.joules is None else self.joules / taken,
             co2e_g_per_step=None if self.co2e_g is None else self.co2e_g / taken,
@@ -55,16 +76,38 @@ class EnergyWindow:
             basis=self.basis,
             backend=self.backend,
             country=self.country,
+            **shares,
         )
 
     def notes(self) -> dict[str, str]:
         """Why there are no joules, under the names of the figures; empty if there are."""
-        if self.joules is not None:
-            return {}
-        reason = "CodeCarbon gave no figure for this window"
-        if self.window_s < LEAST_WINDOW_S:
-            reason = f"the window was {self.window_s:.2f} s long; under {LEAST_WINDOW_S:.0f} s there is no figure"
-        return {"energy": reason, "completion.joules": reason}
+        return {} if self.reason is None else {"energy": self.reason, "completion.joules": self.reason}
+
+
+class Meter(Protocol):
+    """What meters the energy of work."""
+
+    def repeat(self, work: Callable[[], Any], at_least_s: float) -> EnergyWindow:
+        """Do `work()` again and again until `at_least_s` seconds have passed, at least once, and meter the whole.
+
+        Work for an accelerator must wait for it before it returns.
+        """
+        ...
+
+
+class NoMeter:
+    """Does nothing and has no figures, for a user who wants none.
+
+    Args:
+        reason: why, for the records.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def repeat(self, work: Callable[[], Any], at_least_s: float) -> EnergyWindow:
+        """An empty window; the work is not done."""
+        return EnergyWindow(0.0, 0, None, None, self._reason, basis="estimated", backend="none", country="")
 
 
 @cache
@@ -83,6 +126,8 @@ def check_country(country: str) -> None:
 class EnergyMeter:
     """A CodeCarbon tracker that attributes to this process what this process used.
 
+    Hardware counters know no processes: a measured share is the whole processor's or accelerator's.
+
     Args:
         country: ISO 3166 alpha-3 code, as accepted by `check_country`.
     """
@@ -90,32 +135,19 @@ class EnergyMeter:
     def __init__(self, country: str) -> None:
         self.country = country
         logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it speaks before it reads its own log_level
-        self._tracker = OfflineEmissionsTracker(
+        self._tracker = _DeafTracker(
             country_iso_code=country,
-            region=None,
-            cloud_provider=None,
-            cloud_region=None,
             tracking_mode="process",
             measure_power_secs=15,
             output_methods=[],
-            output_dir=".",
             log_level="critical",
             allow_multiple_runs=True,
-            force_cpu_power=None,
-            force_ram_power=None,
-            force_mode_cpu_load=False,
-            force_carbon_intensity_g_co2e_kwh=None,
-            electricitymaps_api_token=None,
-            pue=1.0,
         )
         self._windows = 0
         self._task(lambda: None)  # the first task probes the hardware, which takes over a second
 
     def repeat(self, work: Callable[[], Any], at_least_s: float) -> EnergyWindow:
-        """Do `work()` again and again until `at_least_s` seconds have passed, at least once, and meter the whole.
-
-        Work for an accelerator must wait for it before it returns.
-        """
+        """See `Meter.repeat`."""
         repeats = 0
 
         def window() -> None:
@@ -128,15 +160,18 @@ class EnergyMeter:
         start = time.perf_counter()
         used = self._task(window)
         window_s = time.perf_counter() - start
-        known = used is not None and window_s >= LEAST_WINDOW_S
+        reason = _reason(used, window_s)
+        shares = {} if reason else self._shares(used)
         return EnergyWindow(
-            joules=used.energy_consumed * JOULES_PER_KWH if known else None,
-            co2e_g=used.emissions * 1000 if known else None,
             window_s=window_s,
             repeats=repeats,
-            basis="measured" if self._has_counter() else "estimated",
-            backend=f"codecarbon {version('codecarbon')}: {', '.join(self._sources())}",
+            joules=None if reason else used.energy_consumed * JOULES_PER_KWH,
+            co2e_g=None if reason else used.emissions * 1000,
+            reason=reason,
+            basis="measured" if all(s.basis == "measured" for n, s in shares.items() if n != "ram") else "estimated",
+            backend=f"codecarbon {version('codecarbon')}: {', '.join(part.description() for part in self._hardware)}",
             country=self.country,
+            shares=shares,
         )
 
     def _task(self, work: Callable[[], Any]) -> Any:
@@ -149,8 +184,45 @@ class EnergyMeter:
             used = self._tracker.stop_task()
         return used
 
-    def _has_counter(self) -> bool:
-        return any(getattr(part, "_mode", None) in COUNTERS for part in self._tracker._hardware)
+    @property
+    def _hardware(self) -> list[BaseHardware]:
+        return list(self._tracker._hardware)
 
-    def _sources(self) -> list[str]:
-        return [part.description() for part in self._tracker._hardware]
+    def _shares(self, used: Any) -> dict[str, Share]:
+        return {
+            name: Share(getattr(used, f"{name}_energy") * JOULES_PER_KWH, *_known_by(part))
+            for part in self._hardware
+            for name in [_kind(part)]
+        }
+
+
+class _DeafTracker(OfflineEmissionsTracker):
+    """Takes nothing from `.codecarbon.config`, in the home folder or here, nor from the environment."""
+
+    @property
+    def _external_conf(self) -> dict[str, str]:
+        return {}
+
+    @_external_conf.setter
+    def _external_conf(self, found: dict[str, str]) -> None:
+        pass
+
+
+def _reason(used: Any, window_s: float) -> str | None:
+    if window_s < LEAST_WINDOW_S:
+        return f"the window was {window_s:.2f} s long; under {LEAST_WINDOW_S:.0f} s there is no figure"
+    return "CodeCarbon gave no figure for this window" if used is None else None
+
+
+def _kind(part: BaseHardware) -> str:
+    if isinstance(part, RAM):
+        return "ram"
+    chip = getattr(part, "chip_part", type(part).__name__)  # Apple's and Raspberry's chips come in parts
+    return str(chip).lower()
+
+
+def _known_by(part: BaseHardware) -> tuple[Basis, Boundary]:
+    """Counters see the whole hardware; an estimate is of this process alone. The memory's is always an estimate."""
+    if isinstance(part, RAM) or (isinstance(part, CPU) and part._mode not in COUNTERS):
+        return "estimated", "process"
+    return "measured", "machine"

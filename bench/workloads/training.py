@@ -1,12 +1,12 @@
 """Training from scratch: the original model, and the model retrained without the forget set."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
-from bench.methods import Step, optimizer_step
+from bench.methods import optimizer_step, training_optimizer
 from bench.profile import Training
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import build_model
@@ -37,7 +37,9 @@ def train_from_scratch(
     Returns:
         The model on `device`, in eval mode.
     """
-    model, optimizer, batches = _start(model_name, data, indices, training, seed, device)
+    model = build_model(model_name, data.spec, seed).to(device).train()
+    optimizer = training_optimizer(model, training)
+    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed, device)
     steps = training_steps(training, len(indices))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.lr, total_steps=steps)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -46,23 +48,3 @@ def train_from_scratch(
             optimizer_step(model, batch, optimizer).run()
             schedule.step()
     return model.eval()
-
-
-def first_training_step(
-    model_name: str, data: ImageData, indices: Tensor, training: Training, seed: int, device: torch.device
-) -> Step:
-    """The step that `train_from_scratch` begins with."""
-    model, optimizer, batches = _start(model_name, data, indices, training, seed, device)
-    return optimizer_step(model, next(batches), optimizer)
-
-
-def _start(
-    model_name: str, data: ImageData, indices: Tensor, training: Training, seed: int, device: torch.device
-) -> tuple[nn.Module, torch.optim.Optimizer, Iterator[tuple[Tensor, Tensor]]]:
-    """A new model in train mode, its optimizer, and its batches without end."""
-    model = build_model(model_name, data.spec, seed).to(device).train()
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
-    )
-    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed, device)
-    return model, optimizer, batches

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.checkpointing import checkpointed
-from bench.instruments.memory import tensor_peak
+from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
 from bench.methods import Hyperparameters, Step, head, methods, methods_for, prepare_step
 from bench.mezo import MeZO
 from bench.workloads.models import ImageSpec, build_model, models
@@ -23,6 +23,10 @@ def step(method: str, model: nn.Module, hyperparameters: Hyperparameters = ASCEN
     return prepare_step(
         method, model, (torch.randn(batch, 1, 16, 16, generator=generator), torch.arange(batch) % 10), hyperparameters
     )
+
+
+def peak_of(method: str, model: nn.Module, hyperparameters: Hyperparameters, batch: int = 6) -> TensorPeak:
+    return tensor_peak(lambda: step(method, model, hyperparameters, batch))
 
 
 def network(name: str = "cnn") -> nn.Module:
@@ -101,7 +105,7 @@ class Blocks(nn.Module):
 
 
 def test_checkpointing_finds_the_blocks_of_a_model_without_a_sequence() -> None:
-    plain, trick = (tensor_peak(step(method, Blocks(), IDLE, 2000)).total for method in ("fo-ga", "fo-ga-checkpoint"))
+    plain, trick = (peak_of(method, Blocks(), IDLE, 2000).total for method in ("fo-ga", "fo-ga-checkpoint"))
     assert trick < 0.75 * plain
 
 
@@ -116,7 +120,7 @@ def test_checkpointing_puts_a_forward_of_the_users_own_back() -> None:
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
 def test_checkpointing_saves_memory_once_activations_matter(name: str) -> None:
     plain, trick = (
-        tensor_peak(step(method, network(name), IDLE, batch=128)).total for method in ("fo-ga", "fo-ga-checkpoint")
+        peak_of(method, network(name), IDLE, batch=128).total for method in ("fo-ga", "fo-ga-checkpoint")
     )
     assert trick < 0.75 * plain
 
@@ -131,7 +135,7 @@ def test_one_sample_at_a_time_takes_the_memory_of_one_sample(method: str, name: 
     """
 
     def peak(batch: int) -> int:
-        return tensor_peak(step(method, network(name), IDLE, batch)).total
+        return peak_of(method, network(name), IDLE, batch).total
 
     inputs = 255 * (16 * 16 * 4 + 8)
     gradients = sum(p.nbytes for p in network(name).parameters()) if method == "fo-ga-accumulate" else 0
@@ -169,7 +173,7 @@ def test_ascent_on_the_head_moves_it_as_full_ascent_does_and_nothing_else() -> N
 
 
 def test_ascent_on_the_head_takes_the_memory_of_inference() -> None:
-    inference, ascent = (tensor_peak(step(method, network("resnet18"), IDLE)) for method in ("forward", "fo-ga-head"))
+    inference, ascent = (peak_of(method, network("resnet18"), IDLE) for method in ("forward", "fo-ga-head"))
     assert ascent.total == inference.total
 
 
@@ -193,7 +197,7 @@ def test_mezo_makes_new_tensors_and_they_are_counted_as_parameters() -> None:
     """Out of place: beside the parameters, at its peak, z, scale * z and the sum of one weight of 256 KiB."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(256, 256, bias=False))
     before = model[1].weight.data_ptr()
-    peak = tensor_peak(step("zo-mezo", model, IDLE))
+    peak = peak_of("zo-mezo", model, IDLE)
     assert model[1].weight.data_ptr() != before
     assert peak.by_category["parameters"] == 256 * 256 * 4
     assert peak.by_category["activations"] == 3 * 256 * 256 * 4

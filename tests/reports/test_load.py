@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.load import UnreadableJsonError, load
+from bench.record import UnreadableJsonError
+from reports.load import load
 from tests.reports.conftest import full_set, step_record, unlearning_record
 
 Write = Callable[..., Path]
@@ -56,8 +57,9 @@ def test_missing_figures_are_missing(write_json: Write) -> None:
         (lambda _: "", "truncated, or not JSON"),
         (lambda _: "[1, 2]", "not from this suite"),
         (lambda _: json.dumps({"machine_info": {}, "benchmarks": [], "version": "5.3.1"}), "not from this suite"),
-        (lambda text: text.replace('"schema": 2', '"schema": 99'), "schema 99, but this version reads schema 2"),
-        (lambda text: text.replace('"schema": 2', '"schema": true'), "schema True, but this version reads schema 2"),
+        (lambda text: text.replace('"schema": 3', '"schema": 99'), "schema 99, but this version reads schema 3"),
+        (lambda text: text.replace('"schema": 3', '"schema": 1'), "schema 1, but this version reads schema 3"),
+        (lambda text: text.replace('"schema": 3', '"schema": true'), "schema True, but this version reads schema 3"),
         (lambda text: "[" * 200_000, "truncated, or not JSON"),
         (lambda text: text.replace('"benchmarks": [', '"benchmarks": 7, "other": ['), "not from this suite"),
         (lambda text: text.replace('"step": [0, ', '"step": [', 1), "must be equally long"),

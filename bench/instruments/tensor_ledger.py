@@ -1,0 +1,131 @@
+"""The tensor ledger: bytes of live tensor storages by category, and their peak during one step.
+
+A dispatch mode sees what every operation reads and makes, and follows the storages by weak references, so the count
+depends on neither the allocator, the thread count nor the run: it is the same byte every time. What a kernel allocates
+inside itself is not seen; that belongs to the allocator's ledger.
+"""
+
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from bench.instruments.garbage import no_garbage
+from bench.methods import Step
+
+ACTIVATIONS = "activations"
+CATEGORIES = ("parameters", "buffers", "inputs", "gradients", "optimizer", "noise", ACTIVATIONS)
+
+
+@dataclass(frozen=True)
+class TensorPeak:
+    """The peak of the tensor ledger.
+
+    Attributes:
+        total: bytes alive at the peak.
+        by_category: what they were, in bytes; "activations" also holds temporaries, and whatever else the step keeps.
+    """
+
+    total: int
+    by_category: dict[str, int]
+
+
+def tensor_peak(prepare: Callable[[], Step]) -> TensorPeak:
+    """Peak of live tensor bytes during a step.
+
+    The ledger watches while the step is prepared and taken once: what is alive after that (parameters, gradients,
+    optimizer state, noise pools, anything held) counts from the start of the second, the one that is measured.
+
+    Args:
+        prepare: makes the step, model and batch included.
+    """
+    with no_garbage(), _Ledger() as ledger:
+        step = prepare()
+        step.run()
+        ledger.begin(step)
+        step.run()
+    return TensorPeak(sum(ledger.peak.values()), dict(ledger.peak))
+
+
+class _Ledger(TorchDispatchMode):
+    """Live bytes by category, now and at the peak.
+
+    A tensor that an operation made becomes a parameter or a gradient when the step puts it in that place, which is
+    not an operation that a dispatch mode sees: so at every new peak these two are looked up anew.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = dict.fromkeys(CATEGORIES, 0)
+        self.peak = dict(self.live)
+        self._parameters: Sequence[Tensor] = ()
+        self._entries: weakref.WeakKeyDictionary[torch.UntypedStorage, _Entry] = weakref.WeakKeyDictionary()
+
+    def begin(self, step: Step) -> None:
+        """Say what the step's lasting tensors are, and count the peak from here."""
+        self._parameters = list(step.model.parameters())
+        self._file(step.model.buffers(), "buffers")
+        self._file(step.batch, "inputs")
+        if step.optimizer is not None:
+            self._file(_tensors(dict(step.optimizer.state)), "optimizer")
+            if (noise := getattr(step.optimizer, "noise", None)) is not None:
+                self._file(noise.tensors(), "noise")
+        self._record_peak()
+
+    def _record_peak(self) -> None:
+        self._look_up_roles()
+        self.peak = dict(self.live)
+
+    def _look_up_roles(self) -> None:
+        self._file(self._parameters, "parameters")
+        self._file([p.grad for p in self._parameters if p.grad is not None], "gradients")
+
+    def _file(self, tensors: Iterable[Tensor], category: str) -> None:
+        """Count `tensors` under `category`, also those that counted under another."""
+        for tensor in tensors:
+            entry = self._count(tensor, category)
+            if entry.category != category:
+                self.live[entry.category] -= entry.size
+                self.live[category] += entry.size
+                entry.category = category
+
+    def _count(self, tensor: Tensor, category: str) -> "_Entry":
+        """Count the tensor's storage from now until it dies, if it does not count yet; follow its size."""
+        storage = tensor.untyped_storage()
+        entry = self._entries.get(storage)
+        if entry is None:
+            entry = self._entries[storage] = _Entry(category)
+            weakref.finalize(storage, self._resize, entry, 0).atexit = False
+        self._resize(entry, storage.nbytes())
+        return entry
+
+    def _resize(self, entry: "_Entry", size: int) -> None:
+        self.live[entry.category] += size - entry.size
+        entry.size = size
+
+    def _see(self, values: Any) -> None:
+        for tensor in _tensors(values):
+            self._count(tensor, ACTIVATIONS)
+        if sum(self.live.values()) > sum(self.peak.values()):
+            self._record_peak()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._see((args, kwargs))
+        outputs = func(*args, **(kwargs or {}))
+        self._see(outputs)
+        return outputs
+
+
+@dataclass(eq=False)
+class _Entry:
+    category: str
+    size: int = 0
+
+
+def _tensors(values: Any) -> Iterable[Tensor]:
+    return (leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor))

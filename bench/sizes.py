@@ -1,0 +1,22 @@
+"""Sizes in bytes as people write and read them."""
+
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
+MIB = 2**20
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of "65536", "64KiB", "1.5MB" and the like.
+
+    Raises:
+        ValueError: it is no size.
+    """
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        raise ValueError(f"{text!r} is no size; write bytes, or a number with KiB, MiB, GiB, kB, MB or GB") from None
+
+
+def mib(size: int) -> str:
+    """Bytes in MiB, with two digits."""
+    return f"{size / MIB:,.2f} MiB"
