@@ -8,11 +8,11 @@ The server is this module, run as a program: a stand-in a line comes in as JSON,
 """
 
 import gc
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class _Request(BaseModel):
 
 
 class ProcessLedger:
-    """A running server. It ends with the process that started it."""
+    """A running server. It ends when it is closed, or with the process that started it."""
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
@@ -72,6 +72,12 @@ class ProcessLedger:
             return ProcessPeak.model_validate_json(self._server.stdout.readline())
         except (OSError, ValueError):
             return ProcessPeak(reason="the process that measures in fresh children has died")
+
+    def close(self) -> None:
+        """End the server."""
+        self._server.kill()
+        with suppress(BrokenPipeError), self._server:  # it may have died over a question
+            pass
 
 
 class NoProcessLedger:
@@ -108,7 +114,7 @@ def _in_a_child(request: str) -> str:
     with os.fdopen(read) as answer:
         said = answer.read()
     _, status = os.waitpid(child, 0)
-    return said or json.dumps({"reason": f"the child ended with {os.waitstatus_to_exitcode(status)}"})
+    return said or ProcessPeak(reason=f"the child was ended by signal {os.WTERMSIG(status)}").model_dump_json()
 
 
 def _answer(line: str) -> ProcessPeak:

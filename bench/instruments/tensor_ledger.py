@@ -55,8 +55,8 @@ def tensor_peak(prepare: Callable[[], Step]) -> TensorPeak:
 class _Ledger(TorchDispatchMode):
     """Live bytes by category, now and at the peak.
 
-    A tensor that an operation made becomes a parameter or a gradient when the step puts it in that place, which is
-    not an operation that a dispatch mode sees: so at every new peak these two are looked up anew.
+    Two things happen that are no operations and so not seen: a tensor becomes a parameter or a gradient when the step
+    puts it in that place, and a storage can be resized by itself. Both are looked up anew before a peak is recorded.
     """
 
     def __init__(self) -> None:
@@ -80,6 +80,10 @@ class _Ledger(TorchDispatchMode):
     def _record_peak(self) -> None:
         self._look_up_roles()
         self.peak = dict(self.live)
+
+    def _follow_sizes(self) -> None:
+        for storage, entry in self._entries.items():
+            self._resize(entry, storage.nbytes())
 
     def _look_up_roles(self) -> None:
         self._file(self._parameters, "parameters")
@@ -111,8 +115,13 @@ class _Ledger(TorchDispatchMode):
     def _see(self, values: Any) -> None:
         for tensor in _tensors(values):
             self._count(tensor, ACTIVATIONS)
-        if sum(self.live.values()) > sum(self.peak.values()):
-            self._record_peak()
+        if self._at_a_peak():
+            self._follow_sizes()
+            if self._at_a_peak():
+                self._record_peak()
+
+    def _at_a_peak(self) -> bool:
+        return sum(self.live.values()) > sum(self.peak.values())
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._see((args, kwargs))

@@ -119,9 +119,7 @@ def test_checkpointing_puts_a_forward_of_the_users_own_back() -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
 def test_checkpointing_saves_memory_once_activations_matter(name: str) -> None:
-    plain, trick = (
-        peak_of(method, network(name), IDLE, batch=128).total for method in ("fo-ga", "fo-ga-checkpoint")
-    )
+    plain, trick = (peak_of(method, network(name), IDLE, batch=128).total for method in ("fo-ga", "fo-ga-checkpoint"))
     assert trick < 0.75 * plain
 
 

@@ -5,13 +5,18 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.checkpoint import checkpoint
 
-from bench.instruments.memory import tensor_peak
-from bench.methods import Hyperparameters, Step, prepare_step
+from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
+from bench.methods import Step, optimizer_step, prepare_step
+from bench.standin import IDLE
 from bench.workloads.models import ImageSpec, build_model
+from zo_core import ZOSGD
 
 KIB = 1024
-IDLE = Hyperparameters(lr=0.0, eps=1e-3, seed=0)
+NUMBERS = 8 * KIB // 4  # of 8 KiB in float32
+NOTHING = torch.zeros(0), torch.zeros(0)
 
 
 def numbers(kib: int) -> torch.Tensor:
@@ -19,9 +24,9 @@ def numbers(kib: int) -> torch.Tensor:
     return torch.zeros(kib * KIB // 4)
 
 
-def program(run: Callable[[], object]) -> Step:
-    """A step that only allocates."""
-    return Step(lambda: float(run() is None), nn.Module(), (torch.zeros(0), torch.zeros(0)), None)
+def peak_of(run: Callable[[], object], model: nn.Module | None = None) -> TensorPeak:
+    """The peak of a step that is just a function."""
+    return tensor_peak(lambda: Step(lambda: float(run() is None), model or nn.Module(), NOTHING, None))
 
 
 def allocate_two() -> None:
@@ -37,8 +42,14 @@ def free_between() -> None:
 
 def views_are_free() -> None:
     a = numbers(8)
-    pieces = [a.view(2, -1), a[10:], a.t(), a.detach()]
-    assert len(pieces) == 4
+    pieces = [a.view(2, -1), a[10:], a.t(), a.detach(), a.expand(7, -1), a.untyped_storage()]
+    assert len(pieces) == 6
+
+
+def a_view_keeps_its_storage() -> None:
+    a = numbers(8)[:1]
+    b = numbers(4)
+    assert a.numel() < b.numel()
 
 
 def in_place_is_free() -> None:
@@ -56,7 +67,36 @@ def expression() -> None:
 
 def resize() -> None:
     a = numbers(8)
-    a.resize_(3 * 8 * KIB // 4)
+    a.resize_(3 * NUMBERS)
+
+
+def resize_the_storage() -> None:
+    """To nothing, beside 12 KiB, and back when those are gone, as sharded training does."""
+    a = numbers(8)
+    a.untyped_storage().resize_(0)
+    numbers(12)
+    a.untyped_storage().resize_(8 * KIB)
+    a.add_(1)
+
+
+def set_to_another_storage() -> None:
+    a, b = numbers(8), numbers(4)
+    a.set_(b)  # the 8 KiB are gone
+    c = numbers(8)
+    assert c.numel() > a.numel()
+
+
+def several_results() -> None:
+    pieces = numbers(8).view(2, -1).unbind()
+    sums = torch._foreach_add(list(pieces), 1.0)
+    assert len(sums) == 2
+
+
+def two_forward_passes() -> None:
+    """Each 24: x, its exponential and that one's. Nothing is left of the first when the second begins."""
+    x = numbers(8)
+    for _ in range(2):
+        x.exp().exp()
 
 
 @pytest.mark.parametrize(
@@ -65,13 +105,150 @@ def resize() -> None:
         (allocate_two, 12),
         (free_between, 8),
         (views_are_free, 8),
+        (a_view_keeps_its_storage, 12),
         (in_place_is_free, 8),
         (expression, 24),
         (resize, 24),
+        (resize_the_storage, 12),
+        (set_to_another_storage, 12),
+        (several_results, 16),
+        (two_forward_passes, 24),
     ],
 )
 def test_hand_made_programs(run: Callable[[], None], kib: int) -> None:
-    assert tensor_peak(program(run)).total == kib * KIB
+    assert peak_of(run).total == kib * KIB
+
+
+def test_what_was_there_before_counts_once_it_is_used() -> None:
+    table, unused = numbers(8), numbers(8)
+    assert peak_of(lambda: table[:5] + 1).total == 8 * KIB + 5 * 4
+    assert unused.numel()
+
+
+def test_what_the_step_keeps_counts_from_its_start() -> None:
+    """The second step begins with what the first left: 8 KiB, beside the 4 that it makes itself."""
+    kept: list[torch.Tensor] = []
+
+    def run() -> None:
+        numbers(4)
+        kept[:] = kept or [numbers(8)]
+
+    assert peak_of(run).total == 12 * KIB
+
+
+class Chain(nn.Module):
+    """Exponentials of a parameter of 8 KiB, one after the other, of which each saves its result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.x = nn.Parameter(numbers(8))
+
+    def forward(self, length: int, piece: int = 0) -> torch.Tensor:
+        def run(value: torch.Tensor, count: int) -> torch.Tensor:
+            for _ in range(count):
+                value = value.exp()
+            return value
+
+        if not piece:
+            return run(self.x, length).sum()
+        value: torch.Tensor = self.x
+        for _ in range(length // piece):
+            value = checkpoint(run, value, piece, use_reentrant=False)
+        return value.sum()
+
+
+def backward_peak(length: int, piece: int = 0, zero: bool = True) -> TensorPeak:
+    model = Chain()
+
+    def run() -> None:
+        if zero:
+            model.zero_grad()
+        model(length, piece).backward()
+
+    return peak_of(run, model)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_backward(length: int) -> None:
+    """x, every result, and the gradient of the last one; the loss and its gradient, 4 bytes each."""
+    found = backward_peak(length)
+    assert found.total == (1 + length + 1) * 8 * KIB + 8
+    assert (found.by_category["parameters"], found.by_category["gradients"]) == (8 * KIB, 0)
+
+
+def test_backward_beside_gradients_that_stay() -> None:
+    """Then the gradients of the step before count, too."""
+    found = backward_peak(3, zero=False)
+    assert found.total == (1 + 3 + 1 + 1) * 8 * KIB + 8
+    assert found.by_category["gradients"] == 8 * KIB
+
+
+def test_checkpointing() -> None:
+    """Three pieces of two: x, the inputs of the later two, both results of the piece run again, and a gradient."""
+    assert backward_peak(6, piece=2).total == (1 + 2 + 2 + 1) * 8 * KIB + 8 < backward_peak(6).total
+
+
+def perceptron(depth: int, width: int) -> nn.Sequential:
+    """Layers without bias, each followed by a tanh, which saves its result."""
+    torch.manual_seed(0)
+    layers = [[nn.Linear(width, width, bias=False), nn.Tanh()] for _ in range(depth)]
+    return nn.Sequential(*[layer for pair in layers for layer in pair])
+
+
+def mean_output(model: nn.Module, inputs: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return model(inputs).mean()
+
+
+def first_and_zeroth(depth: int, width: int, batch: int) -> tuple[TensorPeak, TensorPeak]:
+    data = torch.zeros(batch, width), torch.zeros(batch)
+
+    def step(optimizer: type[torch.optim.SGD] | type[ZOSGD]) -> Step:
+        model = perceptron(depth, width)
+        return optimizer_step(model, data, optimizer(model.parameters(), lr=0.0), mean_output)
+
+    return tensor_peak(lambda: step(torch.optim.SGD)), tensor_peak(lambda: step(ZOSGD))
+
+
+def saved_bytes(depth: int, width: int, batch: int) -> int:
+    """What autograd keeps of a forward pass beside parameters and inputs, by its own hooks."""
+    model, inputs = perceptron(depth, width), torch.zeros(batch, width)
+    known = {tensor.untyped_storage().data_ptr() for tensor in (inputs, *model.parameters())}
+    saved: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = mean_output(model, inputs, inputs)
+    assert loss.requires_grad
+    return sum(size for place, size in saved.items() if place not in known)
+
+
+@pytest.mark.parametrize(("depth", "width", "batch"), [(3, 16, 64), (8, 16, 512), (5, 8, 1000)])
+def test_first_minus_zeroth_order_is_the_saved_activations(depth: int, width: int, batch: int) -> None:
+    """Where activations dominate, the peak is where backpropagation begins: no gradient of a weight is there yet.
+
+    Two more tensors of a layer's size are alive then, gradients of activations; so are two in the forward pass. Of
+    scalars there are the loss and its gradient, 4 bytes each.
+    """
+    first, zeroth = first_and_zeroth(depth, width, batch)
+    assert first.by_category["gradients"] == 0
+    saved = saved_bytes(depth, width, batch)
+    assert saved == depth * batch * width * 4
+    assert first.total - (zeroth.total - zeroth.by_category["noise"]) == saved + 8
+
+
+@pytest.mark.parametrize(("depth", "width"), [(3, 64), (6, 128)])
+def test_first_minus_zeroth_order_is_the_gradients(depth: int, width: int) -> None:
+    """At batch 1, parameters dominate, and the peak comes with the last gradient of a weight.
+
+    That makes `depth` gradients; of activations the saved one that it was made from is left, if any, and its
+    gradient: as many numbers as the two activations of the forward pass, so that only scalars differ.
+    """
+    first, zeroth = first_and_zeroth(depth, width, 1)
+    difference = first.total - (zeroth.total - zeroth.by_category["noise"])
+    assert abs(difference - depth * width * width * 4) <= 2 * width * 4 + 8
 
 
 def linear_step(method: str, batch: int = 16) -> Step:
@@ -81,7 +258,7 @@ def linear_step(method: str, batch: int = 16) -> Step:
 
 
 def test_parameters_inputs_and_gradients_of_a_linear_layer() -> None:
-    found = tensor_peak(linear_step("fo-ga")).by_category
+    found = tensor_peak(lambda: linear_step("fo-ga")).by_category
     assert found["parameters"] == 32 * 8 * 4
     assert found["inputs"] == 16 * 32 * 4 + 16 * 8
     assert found["buffers"] == found["optimizer"] == found["noise"] == 0
@@ -92,9 +269,8 @@ def test_inference_has_no_gradients_and_ascent_has_one_a_parameter() -> None:
 
     def categories(method: str) -> dict[str, int]:
         model = nn.Linear(4096, 8, bias=False)
-        return tensor_peak(
-            prepare_step(method, model, (torch.ones(1, 4096), torch.zeros(1, dtype=torch.int64)), IDLE)
-        ).by_category
+        batch = torch.ones(1, 4096), torch.zeros(1, dtype=torch.int64)
+        return tensor_peak(lambda: prepare_step(method, model, batch, IDLE)).by_category
 
     assert categories("forward")["gradients"] == 0
     # The peak comes when the weight's gradient has been computed: at first it is a temporary, then it is a gradient.
@@ -112,15 +288,22 @@ def test_momentum_counts_as_optimizer_state() -> None:
         optimizer.step()
         return 0.0
 
-    step = Step(run, model, (torch.zeros(0), torch.zeros(0)), optimizer)
-    assert tensor_peak(step).by_category["optimizer"] == 32 * 8 * 4
+    found = tensor_peak(lambda: Step(run, model, NOTHING, optimizer)).by_category
+    assert found["optimizer"] == 32 * 8 * 4
 
 
 def test_batch_norm_statistics_count_as_buffers() -> None:
     """Running mean and variance of 8 channels, and a counter."""
     model = nn.Sequential(nn.Linear(32, 8), nn.BatchNorm1d(8)).eval()
     batch = (torch.ones(2, 32), torch.zeros(2, dtype=torch.int64))
-    assert tensor_peak(prepare_step("forward", model, batch, IDLE)).by_category["buffers"] == 2 * 8 * 4 + 8
+    assert tensor_peak(lambda: prepare_step("forward", model, batch, IDLE)).by_category["buffers"] == 2 * 8 * 4 + 8
+
+
+def test_tied_weights_count_once() -> None:
+    model = nn.Sequential(nn.Linear(32, 32, bias=False), nn.Linear(32, 32, bias=False))
+    model[1].weight = model[0].weight
+    batch = (torch.ones(2, 32), torch.zeros(2, dtype=torch.int64))
+    assert tensor_peak(lambda: prepare_step("forward", model, batch, IDLE)).by_category["parameters"] == 32 * 32 * 4
 
 
 @pytest.mark.parametrize("name", ["cnn", "mobilenet_v3_small", "resnet18", "vgg11_bn", "vit_b_16"])
@@ -128,7 +311,7 @@ def test_zeroth_order_takes_the_memory_of_inference_and_the_pool(name: str) -> N
     def peak(method: str) -> dict[str, int]:
         model = build_model(name, ImageSpec(1, 32, 10), seed=0).eval()
         batch = (torch.zeros(2, 1, 32, 32), torch.zeros(2, dtype=torch.int64))
-        return tensor_peak(prepare_step(method, model, batch, IDLE)).by_category
+        return tensor_peak(lambda: prepare_step(method, model, batch, IDLE)).by_category
 
     floor, zeroth = peak("forward"), peak("zo-ga")
     assert zeroth.pop("noise") <= 4 * 2**20
@@ -141,23 +324,34 @@ def test_the_ledger_reads_the_same_on_one_and_two_threads() -> None:
     try:
         for threads in (1, 2, 2):
             torch.set_num_threads(threads)
-            found.append(tensor_peak(linear_step("fo-ga", batch=64)))
+            found.append(tensor_peak(lambda: linear_step("fo-ga", batch=64)))
     finally:
         torch.set_num_threads(before)
     assert found[0] == found[1] == found[2]
 
 
-def test_the_peak_is_affine_in_batch_size_where_activations_dominate() -> None:
+@pytest.mark.parametrize(
+    ("name", "method", "batches"),
+    [
+        ("cnn", "fo-ga", (32, 64, 96)),
+        ("cnn", "zo-ga", (32, 64, 96)),
+        ("resnet20", "fo-ga", (16, 32, 48)),
+        ("resnet20", "fo-ga-checkpoint", (16, 32, 48)),
+        ("resnet20", "zo-ga", (16, 32, 48)),
+    ],
+)
+def test_the_peak_is_affine_in_batch_size_where_activations_dominate(
+    name: str, method: str, batches: tuple[int, int, int]
+) -> None:
     def peak(batch: int) -> int:
-        model = build_model("cnn", ImageSpec(1, 32, 10), seed=0).eval()
-        return tensor_peak(
-            prepare_step("fo-ga", model, (torch.zeros(batch, 1, 32, 32), torch.zeros(batch).long()), IDLE)
-        ).total
+        model = build_model(name, ImageSpec(1, 32, 10), seed=0).eval()
+        data = torch.zeros(batch, 1, 32, 32), torch.zeros(batch).long()
+        return tensor_peak(lambda: prepare_step(method, model, data, IDLE)).total
 
-    assert peak(96) - peak(64) == peak(64) - peak(32) > 0
+    low, middle, high = map(peak, batches)
+    assert high - middle == middle - low > 0
 
 
 def test_categories_add_up_to_the_total() -> None:
-    found = tensor_peak(linear_step("zo-ga"))
+    found = tensor_peak(lambda: linear_step("zo-ga"))
     assert sum(found.by_category.values()) == found.total
-    assert found.as_memory().tensor_peak_bytes == found.total
