@@ -130,7 +130,8 @@ def _summary(records: Sequence[Record], findings: Sequence[Finding]) -> str:
         if (count := sum(finding.kind == kind for finding in findings))
     ]
     tighten = "; --update tightens the baseline" if any(f.kind == "improvement" for f in findings) else ""
-    return f"memory of {len(records)} cases: {', '.join(counts) or 'the baseline holds'}{tighten}"
+    cases = "1 case" if len(records) == 1 else f"{len(records)} cases"
+    return f"memory of {cases}: {', '.join(counts) or 'the baseline holds'}{tighten}"
 
 
 def _markdown(records: Sequence[Record], findings: Sequence[Finding]) -> str:

@@ -127,8 +127,11 @@ def machine_table(results: Results) -> Table:
             "commit": _commit(run.commit, run.dirty),
             "processor": f"{machine.processor}, {machine.cores} cores",
             "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
-            "accelerator": machine.accelerator or "none",
-            "system": machine.system,
+            "accelerator": " with driver ".join(filter(None, (machine.accelerator, machine.driver))) or "none",
+            "system": ", ".join(filter(None, (machine.system, machine.libc))),
+            "virtual machine": _yes_or_no(machine.virtual_machine),
+            "container": _yes_or_no(machine.container),
+            "energy counter (RAPL)": machine.rapl or "not recorded",
             "Python": machine.python,
             **machine.versions,
         }
@@ -200,6 +203,10 @@ def _value(row: pd.Series, column: str) -> float:
 
 def _number(value: float, form: str) -> str:
     return MISSING if pd.isna(value) else format(value, form)
+
+
+def _yes_or_no(answer: bool | None) -> str:
+    return {True: "yes", False: "no", None: "not known"}[answer]
 
 
 def _commit(commit: str | None, dirty: bool | None) -> str:

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ import torch
 
 import bench.session  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
 from bench.erasure import Erasure
+from bench.gate import main as gate_main
+from bench.instruments.energy import EnergyMeter
 from bench.instruments.machine import available_devices
+from bench.instruments.process_ledger import RESET
 from bench.json_option import DEFAULT_JSON
+from bench.methods import methods
 from bench.profile import load_profile
 from bench.quality import Evaluator
 from bench.record import Record, Run
@@ -104,8 +109,9 @@ def records(path: Path) -> dict[str, Record]:
 
 
 def without_time_and_energy(record: Record) -> dict[str, Any]:
-    """All that must be the same in every run: everything but seconds, joules, and why there are none."""
-    left = record.model_dump(exclude={"time", "energy", "notes"})
+    """All that must be the same in every run: not seconds, joules, and what the operating system saw."""
+    left = record.model_dump(exclude={"time", "energy", "notes", "memory"})
+    left["memory"] = record.memory.model_dump(exclude={"process_peak_bytes", "process_start_bytes"})
     if left["completion"] is not None:
         left["completion"] = {k: v for k, v in left["completion"].items() if k not in ("seconds", "joules")}
     return left
@@ -138,9 +144,13 @@ def test_what_is_measured_is_there_and_what_is_not_has_a_reason(straight: Path) 
     for record in records(straight).values():
         assert record.memory.tensor_peak_bytes is not None
         assert record.memory.tensor_peak_bytes >= record.model_bytes
-        for name in ("allocator_peak_bytes", "process_peak_bytes"):
-            assert getattr(record.memory, name) is None
-            assert record.notes[f"memory.{name}"]
+        assert record.memory.tensor_basis == "measured"
+        assert record.memory.allocator_peak_bytes >= record.memory.tensor_peak_bytes
+        assert record.memory.allocator_basis == "peak"
+        if RESET.exists():
+            assert record.memory.process_peak_bytes > record.memory.process_start_bytes > 2**20
+        else:
+            assert record.notes["memory.process_peak_bytes"]
         assert record.energy is not None
         assert (record.energy.joules_per_step is None) is ("energy" in record.notes)
         for name in ("time", "curve"):
@@ -285,6 +295,206 @@ def test_a_model_that_has_not_learned_gives_no_figures(tmp_path: Path, here: Her
         assert "model has not learned" in record.notes["outcome"]
 
 
+SPY = """
+import inspect, json
+import torch
+from pathlib import Path
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+from bench.instruments.energy import EnergyMeter
+from bench.methods import Method, methods
+from zo_core import cross_entropy
+
+PASSES = {"tensor_peak", "allocator_peak", "time_paired", "_task"}
+inside = []
+task = EnergyMeter._task
+
+def metered(self, work):
+    inside.append("energy")
+    try:
+        return task(self, work)
+    finally:
+        inside.pop()
+
+EnergyMeter._task = metered
+
+def spying(model, inputs, targets):
+    active = [
+        *["a dispatch mode"] * (_get_current_dispatch_mode() is not None),
+        *["the profiler"] * torch.autograd._profiler_enabled(),
+        *inside,
+    ]
+    passes = PASSES & {frame.function for frame in inspect.stack()}
+    with Path(__file__).with_name("calls.jsonl").open("a") as file:
+        file.write(json.dumps([sorted(passes), active]) + chr(10))
+    return cross_entropy(model, inputs, targets)
+
+optimizer = methods.get("fo-ga").optimizer
+methods.register("spy")(Method("fo-ga that looks around", 3, frozenset({"step"}), optimizer, spying))
+"""
+
+
+def test_ledgers_clock_and_energy_are_passes_of_their_own(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An arm that looks around in every call: what measures one thing runs while nothing else is measured."""
+    monkeypatch.setattr(EnergyMeter, "_task", EnergyMeter._task)  # put back in the end
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "spy.py").write_text(SPY)
+    profile = TINY.replace('["forward", "fo-ga", "zo-ga"]', '["spy"]').replace("[1, 4]", "[1]")
+    (tmp_path / "spied.toml").write_text(profile)
+    target = tmp_path / "x.json"
+    code, said = here("-p", "spy", "--profile", tmp_path / "spied.toml", f"--benchmark-json={target}", "-k", "spy")
+    assert code == 0, said
+    calls = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+    found = {tuple(passes): set(map(tuple, (a for p, a in calls if p == passes))) for passes, _ in calls}
+    assert found.pop(()) == {()}  # in the process ledger's child
+    assert found == {
+        ("tensor_peak",): {("a dispatch mode",)},
+        ("allocator_peak",): {("the profiler",)},
+        ("time_paired",): {()},
+        ("_task",): {("energy",)},
+    }
+    assert records(target)["test_step_cost[cnn-b1-spy]"].memory.process_peak_bytes
+
+
+def test_memory_only_runs_the_ledgers_and_nothing_else(folder: Path, straight: Path, here: Here) -> None:
+    """The figures are those of the whole run, to the byte; no model is trained for them."""
+    target = folder / "memory" / "x.json"
+    cache = folder / "untouched"
+    code, said = here(
+        "--profile", folder / "tiny.toml", f"--benchmark-json={target}", "--memory-only", f"--checkpoints={cache}"
+    )
+    assert code == 0, said
+    assert not list(cache.rglob("model.pt"))
+    whole, memory = records(straight), records(target)
+    assert set(memory) == set(whole)
+    for name, record in memory.items():
+        assert (record.time, record.energy, record.quality, record.completion) == (None, None, None, None)
+        assert record.notes["time"] == record.notes["energy"] == "only the memory was measured (--memory-only)"
+        assert record.memory.tensor_by_category == whole[name].memory.tensor_by_category
+        assert record.memory.allocator_peak_bytes == whole[name].memory.allocator_peak_bytes
+
+
+def test_no_energy_leaves_time_and_memory(folder: Path, here: Here) -> None:
+    target = folder / "no-energy" / "x.json"
+    arguments = ("--profile", folder / "tiny.toml", f"--benchmark-json={target}", "-k", "b1-zo-ga", "--no-energy")
+    code, said = here(*arguments)
+    assert code == 0, said
+    (record,) = records(target).values()
+    assert record.energy is None
+    assert record.notes["energy"] == "energy was turned off (--no-energy)"
+    assert record.time is not None
+    assert record.memory.tensor_peak_bytes is not None
+    code, said = here(*[word for word in arguments if word != "--no-energy"], "--resume")
+    assert "resume: 0 finished, 1 to do, 1 of another run" in said
+
+
+def test_threads_from_the_command_line(folder: Path, here: Here) -> None:
+    target = folder / "threads" / "x.json"
+    code, said = here(
+        "--profile",
+        folder / "tiny.toml",
+        f"--benchmark-json={target}",
+        "-k",
+        "b1-zo-ga",
+        "--memory-only",
+        "--threads=2",
+    )
+    assert code == 0, said
+    assert [record.case.threads for record in records(target).values()] == [2]
+
+
+def holds_in_a_state(optimizer: Any, extra: torch.Tensor) -> None:
+    optimizer.state["extra"] = extra
+
+
+def holds_in_its_noise(optimizer: Any, extra: torch.Tensor) -> None:
+    tensors = optimizer.noise.tensors
+    optimizer.noise.tensors = lambda: [*tensors(), extra]
+
+
+def holds_somewhere(optimizer: Any, extra: torch.Tensor) -> None:
+    optimizer.extra = extra
+
+
+@pytest.mark.parametrize(
+    ("hold", "category"),
+    [(holds_in_a_state, "optimizer"), (holds_in_its_noise, "noise"), (holds_somewhere, "activations")],
+)
+def test_a_planted_mebibyte_turns_the_gate_red(
+    tmp_path: Path,
+    folder: Path,
+    here: Here,
+    monkeypatch: pytest.MonkeyPatch,
+    hold: Callable[[Any, torch.Tensor], None],
+    category: str,
+) -> None:
+    """The real path, from measuring to the gate's exit code: an optimizer that keeps 1 MiB from step to step."""
+    target, baseline = tmp_path / "x.json", tmp_path / "baseline.json"
+    measure = ("--profile", folder / "tiny.toml", f"--benchmark-json={target}", "--memory-only", "-k", "b4-zo-ga")
+
+    def gate(*arguments: str) -> tuple[int, str]:
+        code = gate_main([str(target), "--baseline", str(baseline), *arguments])
+        return code, here.capfd.readouterr().out
+
+    assert here(*measure)[0] == 0
+    assert gate("--update")[0] == 0
+    assert here(*measure)[0] == 0
+    assert gate() == (0, "memory of 1 case: the baseline holds\n")
+    arm = methods.get("zo-ga")
+
+    def greedy(model: torch.nn.Module, hyperparameters: Any) -> Any:
+        optimizer = arm.optimizer(model, hyperparameters)
+        hold(optimizer, torch.ones(2**18))
+        return optimizer
+
+    monkeypatch.setitem(methods._entries, "zo-ga", replace(arm, optimizer=greedy))
+    assert here(*measure)[0] == 0
+    code, said = gate()
+    assert code == 1
+    assert "cnn b4 zo-ga: tensor peak " in said
+    assert f", +1,048,576 B in {category}\n" in said
+
+
+def test_a_case_without_the_memory_for_it_is_a_result_with_a_forecast(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that asks for 128 TiB in its forward pass."""
+    (tmp_path / "hungry.py").write_text(
+        "import torch\n"
+        "from bench.workloads.models import models\n"
+        "class Hungry(torch.nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x.flatten(1)) + x.new_empty(2**45)[:10]\n"
+        "models.register('hungry')(lambda spec: Hungry(64, 10))\n"
+    )
+    (tmp_path / "hungry.toml").write_text(TINY.replace('["cnn"]', '["hungry"]'))
+    target = tmp_path / "x.json"
+    monkeypatch.syspath_prepend(tmp_path)
+    code, said = here(
+        "-p", "hungry", "--profile", tmp_path / "hungry.toml", f"--benchmark-json={target}", "-k", "b4-forward"
+    )
+    assert code == 0, said
+    (record,) = records(target).values()
+    assert record.outcome == "out-of-memory"
+    assert "allocate" in record.notes["outcome"]
+    assert record.memory.tensor_basis == "forecast"
+    inputs, logits = 4 * (64 * 4 + 8), 4 * 10 * 4
+    assert record.memory.tensor_peak_bytes == record.model_bytes + inputs + 2**47 + 2 * logits
+
+
+def test_wide_spreads_are_told_at_the_end(folder: Path, straight: Path, here: Here) -> None:
+    """As many as the records' own quartiles say."""
+    times = [record.time for record in records(straight).values() if record.time is not None]
+    wide = sum(time.spread > 0.1 for time in times)
+    code, said = here(
+        "--profile", folder / "tiny.toml", f"--benchmark-json={straight}", "--resume",
+        f"--checkpoints={folder / 'straight'}",
+    )  # fmt: skip
+    assert code in (0, 5), said
+    assert (f"{wide} of {len(times)} step times have quartiles more than 10%" in said) is (wide > 0)
+
+
 def test_names_are_readable(here: Here) -> None:
     code, said = here("--collect-only", "-q")
     assert code == 0
@@ -321,6 +531,7 @@ def test_the_literal_option_has_a_default(pytester: pytest.Pytester) -> None:
         (["--benchmark-json", "/proc/x.json"], "cannot write into the folder /proc"),
         (["--checkpoints", "/proc/nope"], "cannot write into the folder /proc/nope"),
         (["--benchmark-json", "."], "is a folder; give the name of a file"),
+        (["--threads", "0"], "--threads must be from 1 to 1024, not 0"),
     ],
 )
 def test_bad_options_are_told_in_one_line(here: Here, arguments: list[str], words: str) -> None:

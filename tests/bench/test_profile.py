@@ -98,7 +98,7 @@ def test_the_quick_profile_is_what_the_issue_promises() -> None:
         ("seeds = [0, 1]", "seeds = [1, 1]", "1 stands there more than once"),
         ("horizon = 1.0", "horizon = inf", "unlearning.horizon"),
         ("threads = 1", "threads = 1000000", "threads"),
-        ('devices = ["cpu"]', 'devices = ["tpu"]', "'cpu', 'cuda' or 'mps'"),
+        ('devices = ["cpu"]', 'devices = ["tpu"]', "'cpu', 'cuda', 'mps' or 'xpu'"),
         ("seeds = [0, 1]", "seeds = []", "unlearning.seeds"),
         ("threads = 1", "threads = 0", "threads"),
         ("description", "= =", "not TOML"),

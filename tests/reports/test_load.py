@@ -40,6 +40,16 @@ def test_several_files_stay_apart(write_json: Write) -> None:
     assert results.cases["run"].value_counts().tolist() == [len(full_set())] * 2
 
 
+def test_results_of_the_schema_before_are_read(write_json: Write) -> None:
+    """Schema 3 added figures; those of the gallery that is of schema 2 are there, and the new ones are missing."""
+    path = Path(__file__).parents[2] / "reports" / "gallery" / "step-cost" / "benchmark.json"
+    assert json.loads(path.read_text())["run"]["schema"] == 2
+    cases = load([path]).cases
+    assert cases["memory.tensor_peak_bytes"].notna().all()
+    assert cases["memory.process_peak_bytes"].isna().all()
+    assert cases["energy.cpu.joules_per_step"].isna().all()
+
+
 def test_a_run_without_curves(write_json: Write) -> None:
     assert load([write_json([step_record("zo-ga", 1)])]).curves.empty
 

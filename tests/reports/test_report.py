@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.record import Record
+from bench.record import Memory, Record
 from reports import figures, style
 from reports.__main__ import main
 from reports.load import load
@@ -139,6 +139,58 @@ def test_the_origin_names_machine_commit_and_command(write_json: Write) -> None:
     assert facts["command"] == "pytest bench/ --benchmark-json"
     assert facts["memory"] == "16.0 GiB"
     assert facts["torch"] == "2.11.0"
+
+
+def forecast_record(batch: int) -> Record:
+    """A case that ran out of memory, of which only a forecast is known."""
+    record = step_record("zo-ga", batch)
+    memory = record.memory.model_copy(update={"tensor_basis": "forecast", "tensor_peak_bytes": 100 * 2**20})
+    return record.model_copy(update={"memory": memory, "outcome": "out-of-memory", "time": None, "energy": None})
+
+
+def test_a_forecast_is_marked_wherever_it_is_shown(write_json: Write) -> None:
+    results = load([write_json([step_record("zo-ga", 1), forecast_record(64)])])
+    table = step_table(results)
+    assert table is not None
+    column = table.columns.index("peak of live tensors, MiB")
+    assert [row[column] for row in table.rows] == ["2.00", "100.00 (forecast)"]
+    comparison = memory_comparison(results)
+    assert comparison is not None
+    assert [row[2] for row in comparison.rows] == ["2.00", "100.00 (forecast)"]
+    assert "forecast was not measured" in comparison.note
+    drawing = figures.memory(results)
+    assert drawing is not None
+    assert "hollow marker is a forecast" in drawing.caption
+    hollow = [line for line in drawing.figure.axes[0].lines if line.get_markerfacecolor() == "white"]
+    assert [(list(line.get_xdata()), list(line.get_ydata())) for line in hollow] == [([64], [100.0])]
+
+
+def test_without_forecasts_nothing_speaks_of_them(write_json: Write) -> None:
+    results = load([write_json()])
+    drawing, comparison = figures.memory(results), memory_comparison(results)
+    assert drawing is not None
+    assert comparison is not None
+    assert "forecast" not in drawing.caption + comparison.note
+    assert all(line.get_markerfacecolor() != "white" for axes in drawing.figure.axes for line in axes.lines)
+
+
+def test_the_three_ledgers_have_columns_of_their_own(write_json: Write) -> None:
+    record = step_record("zo-ga", 1)
+    peaks = {"allocator_peak_bytes": 3 * 2**20, "process_peak_bytes": 2**29, "allocator_basis": "sampled"}
+    row = first_row(step_table(load([write_json([record.model_copy(update={"memory": changed(record, peaks)})])])))
+    assert row["peak of live tensors, MiB"] == "2.00"
+    assert row["of the allocator, MiB"] == "3.00 (sampled)"
+    assert row["of the process, MiB"] == "512.00"
+
+
+def changed(record: Record, figures_of_memory: dict[str, object]) -> Memory:
+    return Memory.model_validate(record.memory.model_dump() | figures_of_memory)
+
+
+def test_the_origin_says_what_kind_of_machine_it_is(write_json: Write) -> None:
+    facts = dict(machine_table(load([write_json()])).rows)
+    assert (facts["virtual machine"], facts["container"]) == ("not known", "not known")
+    assert facts["energy counter (RAPL)"] == "not recorded"
 
 
 class Links(HTMLParser):
