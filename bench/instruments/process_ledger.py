@@ -65,7 +65,7 @@ class ProcessLedger:
         """Measure in a fresh child."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        request = _Request(stand_in=stand_in, path=sys.path)
+        request = _Request(stand_in=stand_in, path=[str(Path(folder).resolve()) for folder in sys.path])
         try:
             self._server.stdin.write(request.model_dump_json() + "\n")
             self._server.stdin.flush()
@@ -123,7 +123,7 @@ def _answer(line: str) -> ProcessPeak:
         sys.path[:] = request.path
         with no_garbage():
             return _measure(request.stand_in)
-    except Exception as error:  # the parent is told, and has seen the same step work
+    except BaseException as error:  # nothing may leave the child but an answer
         message = str(error).strip().split("\n")[0]
         return ProcessPeak(reason=f"the child failed: {type(error).__name__}: {message}")
 

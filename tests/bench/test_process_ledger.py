@@ -38,6 +38,11 @@ class Violent(nn.Module):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Leaving(nn.Module):
+    def forward(self, _: torch.Tensor) -> None:
+        sys.exit("enough")
+
+
 class Failing(nn.Module):
     def forward(self, _: torch.Tensor) -> torch.Tensor:
         print("a model that prints")  # noqa: T201
@@ -48,6 +53,7 @@ for _size in (16, 80):
     models.register(f"touches-{_size}")(lambda _, size=_size: Toucher(size))
 models.register("touches-much-at-first")(lambda _: Toucher(16, before=200))
 models.register("violent")(lambda _: Violent())
+models.register("leaving")(lambda _: Leaving())
 models.register("failing")(lambda _: Failing())
 
 
@@ -99,6 +105,7 @@ def test_a_child_that_fails_or_dies_is_told_and_the_next_one_works() -> None:
     ledger = process_ledger()
     assert ledger.peak(stand_in("failing")).reason == "the child failed: RuntimeError: no forward pass today"
     assert ledger.peak(stand_in("violent")).reason == "the child was ended by signal 9"
+    assert ledger.peak(stand_in("leaving")).reason == "the child failed: SystemExit: enough"
     unknown = stand_in("cnn").model_copy(update={"modules": ("nowhere.to.be.found",)})
     assert ledger.peak(unknown).reason == "the child failed: ModuleNotFoundError: No module named 'nowhere'"
     assert peak("touches-16")
