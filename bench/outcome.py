@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.forecast import forecast
+from bench.instruments.forecast import forecast
 from bench.instruments.memory import peak_memory
 from bench.record import Kind, Memory, Record
 from bench.standin import StandIn

@@ -1,12 +1,13 @@
 """What a model is worth: losses and accuracies on forget, retain and test data, and how near it is to Retrain."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.membership import Confidences, membership_inference
 from bench.record import Curve, Quality
 from bench.workloads.datasets import ImageData
 from bench.workloads.splits import Split
@@ -16,7 +17,11 @@ EVALUATION_BATCH = 512
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean cross-entropy in nats and accuracy in percent by subset, and the L2 distance of the parameters."""
+    """Mean cross-entropy in nats and accuracy in percent by subset, and the L2 distance of the parameters.
+
+    Attributes:
+        confidences: of every sample, for membership inference.
+    """
 
     forget_loss: float
     retain_loss: float
@@ -25,6 +30,7 @@ class Evaluation:
     retain_accuracy: float
     test_accuracy: float
     distance: float
+    confidences: Confidences = field(compare=False, repr=False)
 
     @property
     def finite(self) -> bool:
@@ -61,6 +67,7 @@ class Evaluator:
             retain_accuracy=100 * hits[retain].mean().item(),
             test_accuracy=100 * test_hits[test].mean().item(),
             distance=self._distance(model),
+            confidences=Confidences((-losses[forget]).exp(), (-losses[retain]).exp(), (-test_losses[test]).exp()),
         )
 
     def _distance(self, model: nn.Module) -> float:
@@ -69,11 +76,12 @@ class Evaluator:
 
 
 def quality(at_completion: Evaluation, retrained: Evaluation) -> Quality:
-    """UA, RA and TA of a model, and its tug-of-war score against Retrain."""
+    """UA, RA, TA and MIA of a model, and its tug-of-war score against Retrain."""
     return Quality(
         ua=100 - at_completion.forget_accuracy,
         ra=at_completion.retain_accuracy,
         ta=at_completion.test_accuracy,
+        mia=membership_inference(at_completion.confidences),
         tow=tug_of_war(at_completion, retrained),
     )
 

@@ -121,7 +121,10 @@ class StepEnergy(_Strict):
 
 
 class Quality(_Strict):
-    """Percentages at completion; `tow` is in [0, 1]. For a class scenario `ta` leaves the class out."""
+    """Percentages at completion; `tow` is in [0, 1]. For a class scenario `ta` leaves the class out.
+
+    `mia` is the share of the forget set that membership inference calls non-members.
+    """
 
     ua: float
     ra: float

@@ -104,8 +104,9 @@ def quality_table(results: Results) -> Table | None:
     rows = [row for row in summaries if row is not None]
     note = (
         "At T*, the first evaluation at which forget accuracy is at or below chance (class) or Retrain's (random): "
-        "mean, and least to greatest over the seeds that completed (memory: over all). UA, RA and TA in "
-        "percent; for UA, too, the target is Retrain's value. ToW is 1 for Retrain itself."
+        "mean, and least to greatest over the seeds that completed (memory: over all). UA, RA, TA and MIA in "
+        "percent. MIA is the share of the forget set that an attacker takes for samples the model has never seen; for "
+        "UA and MIA, too, the target is Retrain's value. ToW is 1 for Retrain itself."
     )
     return Table(
         "Quality and cost at completion, against Retrain",
@@ -154,6 +155,7 @@ def _summary(scenario: str, method: str, runs: pd.DataFrame) -> dict[str, str] |
         "UA": _spread(done, "quality.ua", ".1f"),
         "RA": _spread(done, "quality.ra", ".1f"),
         "TA": _spread(done, "quality.ta", ".1f"),
+        "MIA": _spread(done, "quality.mia", ".1f"),
         "ToW": _spread(done, "quality.tow", ".3f"),
         "steps to T*": _spread(done, "completion.step", ".0f"),
         "time, s": _spread(done, "completion.seconds", ".3g"),

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bench.forecast import MOST_SAMPLES, forecast, largest_batch, main, with_batch
+from bench.forecast import main
+from bench.instruments.forecast import MOST_SAMPLES, forecast, largest_batch, with_batch
 from bench.instruments.machine import available_devices
 from bench.instruments.tensor_ledger import tensor_peak
 from bench.profile import Training, load_profile

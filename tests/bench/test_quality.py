@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch import nn
 
+from bench.membership import Confidences
 from bench.quality import Evaluation, Evaluator, curve, quality, tug_of_war
 from bench.workloads.datasets import ImageData
 from bench.workloads.splits import Split
 
 
 def evaluation(forget: float, retain: float, test: float, loss: float = 0.1) -> Evaluation:
-    return Evaluation(loss, loss, loss, forget, retain, test, 0.0)
+    sure = torch.tensor([0.9, 0.8])
+    return Evaluation(loss, loss, loss, forget, retain, test, 0.0, Confidences(sure, sure, 1 - sure))
 
 
 def test_tow_by_hand() -> None:
@@ -26,7 +28,7 @@ def test_retrain_against_itself_is_one() -> None:
 
 def test_ua_is_the_error_on_the_forget_set() -> None:
     found = quality(evaluation(5, 98, 91), evaluation(5, 98, 91))
-    assert (found.ua, found.ra, found.ta, found.mia) == (95, 98, 91, None)
+    assert (found.ua, found.ra, found.ta, found.mia) == (95, 98, 91, 0)
 
 
 class Constant(nn.Module):
