@@ -12,19 +12,11 @@ import pytest
 from bench.baseline import Baseline, read_baseline
 from bench.comparison import Allowance
 from bench.gate import BASELINES, exit_code, main
-from bench.record import Case, Machine, Memory, Record, Run
+from bench.record import Case, Machine, Memory, Record
 from tests.bench.test_command_line import ROOT
+from tests.reports.conftest import MACHINE, run_on
 
 MIB = 2**20
-HERE = Machine(
-    processor="A CPU",
-    cores=2,
-    memory_bytes=2**34,
-    accelerator=None,
-    system="Linux 6",
-    python="3.11.7",
-    versions={"torch": "2.11.0"},
-)
 
 
 def record(batch: int = 8, activations: int = 2 * MIB, method: str = "zo-ga", **changes: object) -> Record:
@@ -61,16 +53,8 @@ class Gate:
         self.folder, self.capsys = folder, capsys
         self.baseline = folder / "baselines" / "quick.json"
 
-    def measured(self, *records: Record, machine: Machine = HERE) -> Path:
-        run = Run(
-            profile="quick",
-            command="pytest bench/",
-            started="2026-01-01T00:00:00+00:00",
-            commit=None,
-            dirty=None,
-            machine=machine,
-            fingerprint="f",
-        )
+    def measured(self, *records: Record, machine: Machine = MACHINE) -> Path:
+        run = run_on(machine, profile="quick")
         entries = [{"extra_info": {"record": record.model_dump(mode="json")}} for record in records]
         path = self.folder / "benchmark.json"
         path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries}))
@@ -197,7 +181,7 @@ def test_a_process_peak_must_exceed_percent_and_floor(gate: Gate, growth: int, a
     ],
 )
 def test_what_other_machines_measured_is_refused(gate: Gate, change: dict[str, object], words: str) -> None:
-    gate.measured(record(), machine=HERE.model_copy(update=change))
+    gate.measured(record(), machine=MACHINE.model_copy(update=change))
     assert gate()[0] == 0  # the tensor ledger does not depend on it
     code, said = gate("--allocator", "5%", "1MiB")
     assert (code, said[0]) == (4, f"resnet18 b8 zo-ga: allocator peak not comparable: {words}")
@@ -211,7 +195,7 @@ def test_another_thread_count_is_another_machine(gate: Gate) -> None:
 
 
 def test_the_gravest_finding_decides(gate: Gate) -> None:
-    elsewhere = HERE.model_copy(update={"processor": "Another CPU"})
+    elsewhere = MACHINE.model_copy(update={"processor": "Another CPU"})
     gate.measured(record(activations=3 * MIB), record(batch=9), machine=elsewhere)
     assert gate("--process", "5%", "1MiB")[0] == 1
     gate.measured(record(), record(batch=9), machine=elsewhere)
@@ -232,7 +216,7 @@ def test_the_baseline_reads_well_in_a_diff(gate: Gate) -> None:
 
 
 def test_update_keeps_what_was_not_measured_and_each_cases_machine(gate: Gate) -> None:
-    gate.measured(record(batch=9), machine=HERE.model_copy(update={"processor": "Another CPU"}))
+    gate.measured(record(batch=9), machine=MACHINE.model_copy(update={"processor": "Another CPU"}))
     gate("--update")
     found = read_baseline(gate.baseline)
     assert found is not None

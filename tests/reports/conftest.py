@@ -94,27 +94,33 @@ def full_set() -> list[Record]:
     return steps + [unlearning_record(m, s) for m in ("retrain", "fo-ga", "zo-ga") for s in range(3)]
 
 
+MACHINE = Machine(
+    processor="A CPU",
+    cores=2,
+    memory_bytes=2**34,
+    accelerator=None,
+    system="Linux 6",
+    python="3.11.7",
+    versions={"torch": "2.11.0"},
+)
+
+
+def run_on(machine: Machine, profile: str = "test") -> Run:
+    return Run(
+        profile=profile,
+        command="pytest bench/ --benchmark-json",
+        started="2026-01-01T00:00:00+00:00",
+        commit="0123456789abcdef",
+        dirty=False,
+        machine=machine,
+        fingerprint="f",
+    )
+
+
 @pytest.fixture
 def write_json(tmp_path: Path) -> Callable[..., Path]:
     def write(records: Iterable[Record] | None = None, name: str = "benchmark.json", processor: str = "A CPU") -> Path:
-        machine = Machine(
-            processor=processor,
-            cores=2,
-            memory_bytes=2**34,
-            accelerator=None,
-            system="Linux 6",
-            python="3.11.7",
-            versions={"torch": "2.11.0"},
-        )
-        run = Run(
-            profile="test",
-            command="pytest bench/ --benchmark-json",
-            started="2026-01-01T00:00:00+00:00",
-            commit="0123456789abcdef",
-            dirty=False,
-            machine=machine,
-            fingerprint="f",
-        )
+        run = run_on(MACHINE.model_copy(update={"processor": processor}))
         entries = [
             {"name": record.case.id, "extra_info": {"record": record.model_dump(mode="json")}}
             for record in (full_set() if records is None else records)
