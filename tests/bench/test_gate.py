@@ -1,6 +1,7 @@
 """The gate: what regresses is told and fails, what holds passes, what cannot be compared is refused."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -325,6 +326,7 @@ def test_a_full_disk_leaves_the_former_baseline_whole(gate: Gate) -> None:
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},  # it would be cut short, too
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
     )
     assert done.returncode == 2

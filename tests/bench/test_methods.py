@@ -144,6 +144,8 @@ def test_the_head_is_the_layer_that_gives_the_logits() -> None:
     """For every model there is, built without memory."""
     wrong = []
     for name in models:
+        if models.module(name) != build_model.__module__:  # another test's
+            continue
         if name.startswith("regnet"):  # their constructor computes with tensors; they end in fc, as resnets do
             continue
         with torch.device("meta"):
