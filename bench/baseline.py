@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,6 +12,7 @@ from bench.atomic import write_text
 from bench.record import Case, Machine, Record, Run, first_line
 
 BASELINE_SCHEMA: Literal[1] = 1
+Bytes = Annotated[int, Field(ge=0)]
 RESTORE = "restore it from version control, or delete it and make it anew with --update"
 
 
@@ -34,10 +35,10 @@ class Peaks(_Strict):
     image_size: int
     threads: int
     machine: str
-    tensor_peak_bytes: int
-    tensor_by_category: dict[str, int]
-    allocator_peak_bytes: int | None = None
-    process_peak_bytes: int | None = None
+    tensor_peak_bytes: Bytes
+    tensor_by_category: dict[str, Bytes]
+    allocator_peak_bytes: Bytes | None = None
+    process_peak_bytes: Bytes | None = None
 
     @model_validator(mode="after")
     def _adds_up(self) -> "Peaks":
@@ -48,6 +49,18 @@ class Peaks(_Strict):
     def is_of(self, case: Case) -> bool:
         """Whether they are of such images as the case's."""
         return (self.dataset, self.image_size) == (case.dataset, case.image_size)
+
+    def completed_by(self, former: "Peaks") -> "Peaks":
+        """With the former's figures where these have none, if they were measured under the same conditions."""
+        conditions = ("dataset", "image_size", "threads", "machine")
+        if any(getattr(self, name) != getattr(former, name) for name in conditions):
+            return self
+        return self.model_copy(update={name: getattr(former, name) for name in former.figures - self.figures})
+
+    @property
+    def figures(self) -> set[str]:
+        """The names of the peaks that are there."""
+        return {name for name, value in self if name.endswith("_peak_bytes") and value is not None}
 
 
 class Baseline(_Strict):
@@ -64,15 +77,29 @@ class Baseline(_Strict):
                 raise ValueError(f"{name} names a machine that is not there: {peaks.machine}")
         return self
 
-    def updated(self, run: Run, records: list[Record]) -> "Baseline":
-        """With the peaks that the records measured in the place of former ones; the other cases stay."""
+    def updated(self, run: Run, records: Sequence[Record]) -> "Baseline":
+        """With the peaks that the records measured in the place of former ones; the other cases stay.
+
+        So does a case's former figure of a ledger that was not measured, unless it is another machine's; see `lost`.
+        """
         facts = machine_facts(run.machine)
         key = machine_key(facts)
-        measured = {record.case.id: peaks for record in records if (peaks := _peaks(record, key)) is not None}
+        measured = {record.case.id: _peaks(record, key) for record in records if is_measured(record)}
+        for name in self.cases.keys() & measured.keys():
+            measured[name] = measured[name].completed_by(self.cases[name])
         cases = dict(sorted((self.cases | measured).items()))
         machines = self.machines | {key: facts}
         used = {peaks.machine for peaks in cases.values()}
         return Baseline(machines={name: machines[name] for name in sorted(used)}, cases=cases)
+
+    def lost(self, updated: "Baseline") -> list[str]:
+        """What this baseline has and its update has not, a sentence a figure."""
+        return [
+            f"{name}: the former {figure.removesuffix('_peak_bytes')} peak is gone: it is another machine's, and this "
+            "run has none"
+            for name, peaks in self.cases.items()
+            for figure in sorted(peaks.figures - updated.cases[name].figures)
+        ]
 
     def text(self) -> str:
         """As JSON, a machine or a case a line."""
@@ -91,15 +118,26 @@ def read_baseline(path: Path) -> Baseline | None:
         BaselineError: the file cannot be read, or is damaged.
     """
     try:
-        return Baseline.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        _check_schema(content)
+        return Baseline.model_validate(content)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BaselineError(f"{path}: {error.strerror}") from None
-    except ValidationError as error:
+    except (BaselineError, ValidationError) as error:
         raise BaselineError(f"{path}: {first_line(error)}; {RESTORE}") from None
     except (ValueError, RecursionError) as error:
         raise BaselineError(f"{path}: not JSON ({first_line(error)}); {RESTORE}") from None
+
+
+def _check_schema(content: object) -> None:
+    """Raise BaselineError unless it is the one that this version reads."""
+    if not isinstance(content, dict):
+        raise BaselineError("it holds no baseline")
+    found = content.get("schema")
+    if type(found) is not int or found != BASELINE_SCHEMA:
+        raise BaselineError(f"schema {found}, but this version reads schema {BASELINE_SCHEMA}")
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -109,10 +147,11 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
 
 
 def machine_facts(machine: Machine) -> dict[str, str]:
-    """What the allocator's and the process's peak depend on beside the case: machine, system, torch."""
-    names = ("processor", "architecture", "cores", "accelerator", "driver", "system", "libc")
-    facts = machine.model_dump(include=set(names)) | {"torch": machine.versions.get("torch", "unknown")}
-    return {name: str(facts[name]) for name in (*names, "torch") if facts[name] is not None}
+    """What the allocator's and the process's peak depend on beside the case: machine, system, Python and torch."""
+    names = ("processor", "architecture", "cores", "accelerator", "driver", "system", "libc", "python")
+    facts = {name: getattr(machine, name) for name in names}
+    facts |= {name: machine.versions.get(name) for name in ("torch", "CUDA", "ROCm")}
+    return {name: str(fact) for name, fact in facts.items() if fact is not None}
 
 
 def machine_key(facts: Mapping[str, str]) -> str:
@@ -120,11 +159,17 @@ def machine_key(facts: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _peaks(record: Record, machine: str) -> Peaks | None:
-    """The record's peaks, None if its tensor ledger was not measured."""
+def is_measured(record: Record) -> bool:
+    """Whether its tensor ledger was, which every entry of a baseline has; a forecast is no measurement."""
+    memory = record.memory
+    return None not in (memory.tensor_peak_bytes, memory.tensor_by_category) and memory.tensor_basis == "measured"
+
+
+def _peaks(record: Record, machine: str) -> Peaks:
+    """The peaks of a record whose tensor ledger was measured."""
     case, memory = record.case, record.memory
-    if memory.tensor_peak_bytes is None or memory.tensor_by_category is None or memory.tensor_basis != "measured":
-        return None
+    assert memory.tensor_peak_bytes is not None
+    assert memory.tensor_by_category is not None
     return Peaks(
         dataset=case.dataset,
         image_size=case.image_size,

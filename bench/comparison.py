@@ -9,6 +9,7 @@ from bench.record import Machine, Record
 from bench.sizes import mib
 
 Ledger = Literal["tensor", "allocator", "process"]
+ADD = "; add it with --update"
 Kind = Literal["regression", "not comparable", "no baseline", "improvement"]
 
 
@@ -64,18 +65,20 @@ def _of_case(
     label, before = record.case.label, baseline.cases.get(record.case.id)
     if before is None or not before.is_of(record.case):
         of_others = f" (there is one for {before.dataset} at {before.image_size} pixels)" if before else ""
-        yield Finding("no baseline", label, None, f"no baseline{of_others}; add it with --update")
+        no_peak = _peak(record, "tensor") is None
+        way_out = f", nor a tensor peak to make one of ({_reason(record, 'tensor')})" if no_peak else ADD
+        yield Finding("no baseline", label, None, f"no baseline{of_others}{way_out}")
         return
     differing = _differences(record, machine, before, baseline)
     for ledger, allowance in allowances.items():
         now, then = _peak(record, ledger), getattr(before, f"{ledger}_peak_bytes")
         if then is None:
-            yield Finding("no baseline", label, ledger, f"no {ledger} peak in the baseline; add it with --update")
+            yield Finding("no baseline", label, ledger, f"no {ledger} peak in the baseline{ADD}")
         elif ledger != "tensor" and differing:
             yield Finding("not comparable", label, ledger, f"{ledger} peak not comparable: {differing}")
         elif now is None:
-            reason = record.notes.get(f"memory.{ledger}_peak_bytes", record.outcome)
-            yield Finding("regression", label, ledger, f"no {ledger} peak ({reason}), baseline {mib(then)}")
+            sentence = f"no {ledger} peak ({_reason(record, ledger)}), baseline {mib(then)}"
+            yield Finding("regression", label, ledger, sentence)
         elif abs(now - then) > allowance.bytes_over(then):
             kind: Kind = "regression" if now > then else "improvement"
             where = _where(record, before) if ledger == "tensor" else ""
@@ -91,6 +94,11 @@ def _peak(record: Record, ledger: Ledger) -> int | None:
     return peak
 
 
+def _reason(record: Record, ledger: Ledger) -> str:
+    """Why there is no peak."""
+    return record.notes.get(f"memory.{ledger}_peak_bytes", record.outcome)
+
+
 def _differences(record: Record, machine: Machine, before: Peaks, baseline: Baseline) -> str:
     """What keeps ledgers that depend on the machine from being compared; empty if nothing does."""
     here, there = machine_facts(machine), baseline.machines[before.machine]
@@ -102,11 +110,13 @@ def _differences(record: Record, machine: Machine, before: Peaks, baseline: Base
 
 
 def _where(record: Record, before: Peaks) -> str:
-    """The categories that changed, those that grew most first."""
-    now, then = record.memory.tensor_by_category or {}, before.tensor_by_category
+    """The categories that changed, those that grew most first; empty if the record does not tell."""
+    then = before.tensor_by_category
+    now = record.memory.tensor_by_category or then
     changes = {name: now.get(name, 0) - then.get(name, 0) for name in dict.fromkeys((*now, *then))}
     changes = {name: change for name, change in changes.items() if change}
     if len(changes) == 1:
         return f" in {next(iter(changes))}"
     ordered = sorted(changes.items(), key=lambda item: -item[1])
-    return ": " + ", ".join(f"{change:+,} in {name}" for name, change in ordered)
+    told = ", ".join(f"{change:+,} in {name}" for name, change in ordered)
+    return told and f": {told}"

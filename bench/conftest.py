@@ -11,6 +11,7 @@ from bench import options
 from bench.instruments.machine import available_devices
 from bench.instruments.process_ledger import process_ledger
 from bench.journal import Journal
+from bench.materials import Materials, profile_library
 from bench.methods import methods
 from bench.output import write_benchmark_json
 from bench.preflight import check_data
@@ -18,7 +19,6 @@ from bench.profile import available_profiles
 from bench.progress import Progress
 from bench.record import Case
 from bench.session import Suite, describe_run
-from bench.workloads.datasets import loader
 
 SETTINGS = pytest.StashKey[options.Settings]()
 SUITE = pytest.StashKey[Suite]()
@@ -116,7 +116,7 @@ def _start(session: pytest.Session) -> None:
     process_ledger()  # gets ready while the data are read
     profile = settings.profile
     torch.set_num_threads(profile.threads)
-    data = loader(profile.dataset, settings.data_root, settings.download, profile.test_fraction)
+    data = profile_library(profile, settings.data_root, settings.download)
     check_data(data, [case for item in session.items if (case := _case(item)) and not item.get_closest_marker("skip")])
     run = describe_run(settings, data, session.config.invocation_params.args)
     journal = Journal(settings.journal, run.fingerprint, settings.resume)
@@ -126,7 +126,8 @@ def _start(session: pytest.Session) -> None:
         finished = len(session.items) - len(pending)
         progress.say(f"resume: {finished} finished, {len(pending)} to do, {journal.foreign} of another run")
     session.items = pending
-    session.config.stash[SUITE] = Suite(settings, data, run, journal, progress)
+    materials = Materials(profile, data, settings.checkpoints, progress)
+    session.config.stash[SUITE] = Suite(settings, materials, run, journal)
     reporter.showfspath = reporter._show_progress_info = False  # the progress lines say more
 
 

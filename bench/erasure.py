@@ -1,21 +1,23 @@
 """One erasure: which samples are to be forgotten by which model, when that is complete, and the steps that do it."""
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from bench.methods import Hyperparameters, Method, methods
+from bench.materials import Materials
+from bench.method import Hyperparameters, Method, Request, Steps
+from bench.methods import methods
 from bench.profile import UnlearningPlan
 from bench.quality import Evaluation, Evaluator
 from bench.record import Case
-from bench.session import Suite
 from bench.workloads.datasets import ImageData
-from bench.workloads.splits import Split, endless_batches, split
-from zo_core import Trajectory, unlearn
+from bench.workloads.seeds import generator
+from bench.workloads.splits import Split, batches_once, endless_batches, split
+from zo_core import Trajectory, geometric_steps, unlearn
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,12 @@ class Erasure:
 
     Attributes:
         original: the model trained on everything; never changed.
-        retrained: Retrain's evaluation, the reference.
+        retrained_model: Retrain's model, never changed; `retrained` is its evaluation, the reference.
         started: the original's evaluation.
         target: the forget accuracy in percent at or below which the erasure is complete: chance for a class scenario,
             else Retrain's.
         evaluate: looks at a model; distance counts from `original`.
+        hyperparameters: what the arm is run with; None for an arm that takes no steps.
     """
 
     case: Case
@@ -37,9 +40,11 @@ class Erasure:
     split: Split
     original: nn.Module
     started: Evaluation
+    retrained_model: nn.Module
     retrained: Evaluation
     target: float
     evaluate: Evaluator
+    hyperparameters: Hyperparameters | None
 
     @property
     def untrained(self) -> str | None:
@@ -55,9 +60,9 @@ class Erasure:
         return None
 
     @property
-    def hyperparameters(self) -> Hyperparameters:
-        """What the profile gives the case's method."""
-        return Hyperparameters(self.plan.learning_rates[self.case.method], self.plan.eps, self.case.seed)
+    def norm(self) -> float:
+        """The L2 norm of the original's parameters."""
+        return float(torch.cat([parameter.detach().flatten() for parameter in self.original.parameters()]).norm())
 
     def fresh_model(self) -> nn.Module:
         """A copy of the original model, to be unlearned."""
@@ -69,59 +74,89 @@ class Erasure:
         for now, then in zip(model.state_dict().values(), self.original.state_dict().values(), strict=True):
             now.copy_(then)
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Forget batches without end, on the case's device; the same for every method of a seed."""
-        data, case = self.data, self.case
-        return endless_batches(
-            data.train_images, data.train_labels, self.split.forget, case.batch_size, case.seed, case.device
-        )
-
-    def follow(self, track: Callable[[Iterable[Any]], Iterable[Any]]) -> Trajectory[Evaluation]:
-        """The whole run, to completion and the profile's horizon beyond, evaluated along the way."""
+    def follow(self, track: Callable[[Iterable[Any]], Iterable[Any]], horizon: float) -> Trajectory[Evaluation]:
+        """The whole run, to completion and `horizon` times as long beyond, evaluated along the way."""
         model = self.fresh_model()
+        arm = self._start(model)
         return unlearn(
             model,
-            self._optimizer(model),
-            track(self.batches()),
+            arm.optimizer,
+            track(arm.batches),
             evaluate=lambda: self.evaluate(model),
             completed=lambda seen: seen.finite and seen.forget_accuracy <= self.target,
             max_steps=self.plan.max_steps,
-            horizon=self.plan.horizon,
-            objective=self._method.objective,
+            horizon=horizon,
+            objective=arm.objective,
+            evaluate_at=geometric_steps(self.plan.resolution),
         )
 
-    def erase(self, model: nn.Module, steps: int) -> None:
-        """Just the steps, nothing evaluated; `model` is a fresh one and is changed."""
+    def erase(self, model: nn.Module, steps: int) -> float:
+        """Just the steps, nothing evaluated; `model` is a fresh one and is changed. Returns forward-equivalents."""
+        arm = self._start(model)
         unlearn(
             model,
-            self._optimizer(model),
-            self.batches(),
+            arm.optimizer,
+            arm.batches,
             evaluate=lambda: None,
             completed=lambda _: False,
             max_steps=steps,
-            objective=self._method.objective,
+            objective=arm.objective,
             evaluate_at=(),
         )
+        return arm.spent + steps * self._method.forward_equivalents
 
-    def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        make = self._method.optimizer
-        assert make is not None, "an arm without an optimizer takes no steps"
-        return make(model, self.hyperparameters)
+    def _start(self, model: nn.Module) -> Steps:
+        start, case, parts = self._method.start, self.case, self.split
+        assert start is not None, "an arm without steps erases nothing"
+        assert self.hyperparameters is not None, "the preflight asks for them"
+        images, labels = self.data.train_images, self.data.train_labels
+        return start(
+            Request(
+                model,
+                forget=endless_batches(
+                    images, labels, parts.forget, case.batch_size, generator(case.seed, "forget"), case.device
+                ),
+                retain=endless_batches(
+                    images, labels, parts.retain, case.batch_size, generator(case.seed, "retain"), case.device
+                ),
+                forget_once=lambda: batches_once(images, labels, parts.forget, case.batch_size, case.device),
+                classes=len(self.data.classes),
+                hyperparameters=self.hyperparameters,
+            )
+        )
 
     @property
     def _method(self) -> Method:
         return methods.get(self.case.method)
 
 
-def prepare_erasure(case: Case, suite: Suite) -> Erasure:
+def prepare_erasure(case: Case, materials: Materials) -> Erasure:
     """Train what the case needs, or take it from the cache."""
-    plan, data = suite.profile.unlearning, suite.data(case.image_size)
-    assert plan is not None
+    plan, data = materials.profile.plan_of(case), materials.data_of(case)
     assert case.scenario is not None
     parts = split(data, case.scenario, case.seed)
-    original = suite.trained(case, torch.arange(len(data.train_labels)))
-    evaluate = Evaluator(data, parts, original)
-    retrained = evaluate(suite.trained(case, parts.retain))
+    original = materials.trained(case, torch.arange(len(data.train_labels)))
+    evaluate = Evaluator(data, parts.evaluating(plan.retain_evaluated, case.seed), original)
+    retrained_model = materials.trained(case, parts.retain)
+    retrained = evaluate(retrained_model)
     chance = 100 / len(data.classes)
     target = retrained.forget_accuracy if parts.forgotten_class is None else chance
-    return Erasure(case, plan, data, parts, original, evaluate(original), retrained, target, evaluate)
+    return Erasure(
+        case,
+        plan,
+        data,
+        parts,
+        original,
+        started=evaluate(original),
+        retrained_model=retrained_model,
+        retrained=retrained,
+        target=target,
+        evaluate=evaluate,
+        hyperparameters=_hyperparameters(case, plan),
+    )
+
+
+def _hyperparameters(case: Case, plan: UnlearningPlan) -> Hyperparameters | None:
+    """What the profile gives the case's arm, or the one that it borrows from."""
+    tuned = plan.hyperparameters.get(methods.get(case.method).rate_of or case.method)
+    return None if tuned is None else Hyperparameters(tuned.lr, tuned.eps, case.seed)

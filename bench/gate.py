@@ -6,16 +6,18 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from bench.atomic import write_text
-from bench.baseline import Baseline, BaselineError, read_baseline, write_baseline
+from bench.baseline import Baseline, BaselineError, is_measured, read_baseline, write_baseline
 from bench.comparison import Allowance, Finding, Kind, Ledger, compare
 from bench.json_option import DEFAULT_JSON, ROOT
-from bench.record import Record, UnreadableJsonError, read_benchmark_json
+from bench.profile import PROFILES, profile_path
+from bench.record import Record, Run, UnreadableJsonError, read_benchmark_json
 from bench.sizes import parse_bytes
 
 BASELINES = ROOT / "profiles" / "baselines"
@@ -35,29 +37,56 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(options)
     except (UnreadableJsonError, BaselineError) as error:
         return _fail(str(error))
+    except UnicodeEncodeError as error:
+        return _fail(f"{options.json_file}: damaged: {error.object!a} is no text; run the suite again")
     except OSError as error:
         return _fail(f"cannot write: {error.strerror}" + (f": {error.filename}" if error.filename else ""))
 
 
 def _run(options: argparse.Namespace) -> int:
     run, records = read_benchmark_json(options.json_file)
-    path = options.baseline or BASELINES / f"{run.profile}.json"
-    baseline = read_baseline(path)
-    findings = compare(records, run.machine, baseline or Baseline(), _allowances(options))
-    if baseline is None:
+    path = options.baseline or default_baseline(run)
+    found, allowances = read_baseline(path), _allowances(options)
+    baseline = found or Baseline()
+    findings = compare(records, run.machine, baseline, allowances)
+    summary = _summary(records, findings, baseline)
+    if found is None:
         _say(f"no baseline {_shown(path)}; make it with --update")
     else:
         _say(*findings)
-    _say(_summary(records, findings))
-    if options.update:
-        updated = (baseline or Baseline()).updated(run, records)
-        write_baseline(path, updated)
-        _say(f"{_shown(path)} now holds {len(updated.cases)} cases, {len(records)} of them from this run")
+    _say(summary)
     if options.markdown:
-        write_text(options.markdown, _markdown(records, findings))
+        write_text(options.markdown, _markdown(summary, findings))
     if options.json:
         write_text(options.json, json.dumps(_smaller_is_better(records), indent=1) + "\n")
-    return 0 if options.update else exit_code(findings)
+    if not options.update:
+        return exit_code(findings)
+    updated = _update(path, baseline, run, records)
+    return exit_code(compare(records, run.machine, updated, allowances))
+
+
+def _update(path: Path, baseline: Baseline, run: Run, records: Sequence[Record]) -> Baseline:
+    """Put what was measured into the baseline's file, and tell what that did."""
+    updated = baseline.updated(run, records)
+    write_baseline(path, updated)
+    _say(*baseline.lost(updated))
+    taken = sum(is_measured(record) for record in records)
+    _say(f"{_shown(path)} now holds {len(updated.cases)} cases, {taken} of them from this run")
+    return updated
+
+
+def default_baseline(run: Run) -> Path:
+    """The committed baseline of the run's profile.
+
+    Raises:
+        BaselineError: the profile is a file of the user's own, which may bear the name of a committed one.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--profile", default=run.profile)
+    given = parser.parse_known_args(shlex.split(run.command))[0].profile
+    if profile_path(given).resolve().parent != PROFILES:
+        raise BaselineError(f"{given} is a profile of your own: name its baseline with --baseline FILE")
+    return BASELINES / f"{run.profile}.json"
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
@@ -122,8 +151,8 @@ def _share(text: str) -> float:
     return share
 
 
-def _summary(records: Sequence[Record], findings: Sequence[Finding]) -> str:
-    """How many cases there are, and how many of each kind of finding."""
+def _summary(records: Sequence[Record], findings: Sequence[Finding], baseline: Baseline) -> str:
+    """How many cases there are, how many of each kind of finding, and how much of the baseline was measured."""
     counts = [
         f"{count} {kind}" if kind in UNCOUNTABLE or count == 1 else f"{count} {kind}s"
         for kind in get_args(Kind)
@@ -131,11 +160,13 @@ def _summary(records: Sequence[Record], findings: Sequence[Finding]) -> str:
     ]
     tighten = "; --update tightens the baseline" if any(f.kind == "improvement" for f in findings) else ""
     cases = "1 case" if len(records) == 1 else f"{len(records)} cases"
-    return f"memory of {cases}: {', '.join(counts) or 'the baseline holds'}{tighten}"
+    measured = len(baseline.cases.keys() & {record.case.id for record in records})
+    partly = f"; {measured} of {len(baseline.cases)} baseline cases measured" if measured < len(baseline.cases) else ""
+    return f"memory of {cases}: {', '.join(counts) or 'the baseline holds'}{partly}{tighten}"
 
 
-def _markdown(records: Sequence[Record], findings: Sequence[Finding]) -> str:
-    lines = ["### Memory", "", _summary(records, findings), ""]
+def _markdown(summary: str, findings: Sequence[Finding]) -> str:
+    lines = ["### Memory", "", summary, ""]
     if findings:
         lines += ["| case | finding | |", "|---|---|---|"]
         lines += [f"| {_cell(f.case)} | {f.kind} | {_cell(f.sentence)} |" for f in findings]

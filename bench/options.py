@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.json_option import DEFAULT_JSON, ROOT
-from bench.preflight import check_device, check_names, prepare_file, prepare_folder
+from bench.preflight import check_device, check_hyperparameters, check_names, prepare_file, prepare_folder
 from bench.profile import MOST_THREADS, Profile, load_profile
 
 CHECKPOINTS = ROOT / ".cache" / "checkpoints"
@@ -49,6 +49,7 @@ def read(option: Namespace) -> Settings:
     """
     profile = _with_changes(load_profile(option.profile), option)
     check_names(profile)
+    check_hyperparameters(profile)
     json_path = option.benchmark_json or DEFAULT_JSON
     journal = json_path.parent / "journal.jsonl"
     if not option.collectonly:

@@ -1,15 +1,15 @@
 """Everything a user can get wrong, told in one line before anything is measured."""
 
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 from bench.instruments.energy import check_country
 from bench.instruments.machine import available_devices
 from bench.methods import check_method, methods
-from bench.profile import Profile
+from bench.profile import Profile, UnlearningPlan
 from bench.record import Case
-from bench.workloads.datasets import ImageData, check_dataset
+from bench.workloads.datasets import Library, check_dataset
 from bench.workloads.models import check_model, models
 from bench.workloads.splits import check_scenario, split
 
@@ -27,16 +27,30 @@ def check_names(profile: Profile) -> None:
             models.get(model)
         for method in plan.methods:
             check_method(method, "step")
-    if profile.unlearning is not None:
-        models.get(profile.unlearning.model)
-        for scenario in profile.unlearning.scenarios:
-            check_scenario(scenario)
-        for method in profile.unlearning.methods:
-            check_method(method, "unlearning")
-            if methods.get(method).optimizer is not None and method not in profile.unlearning.learning_rates:
-                raise ValueError(f"{profile.name}: add a learning rate for {method!r} to [unlearning.learning_rates]")
-        for method in profile.unlearning.learning_rates:
-            check_method(method, "unlearning")
+    for runs in profile.unlearning:
+        _check_unlearning(runs)
+
+
+def check_hyperparameters(profile: Profile) -> None:
+    """Raise ValueError unless the profile says how to run each of its unlearning arms."""
+    for plan in profile.unlearning:
+        for method in plan.methods:
+            needed = methods.get(method).rate_of or method
+            if methods.get(method).start is not None and needed not in plan.hyperparameters:
+                raise ValueError(
+                    f"{profile.name}: add {needed} = {{ lr = ... }} to [unlearning.hyperparameters] for {method!r}, or "
+                    "let python -m bench.tune find it"
+                )
+
+
+def _check_unlearning(plan: UnlearningPlan) -> None:
+    models.get(plan.model)
+    if plan.dataset is not None:
+        check_dataset(plan.dataset)
+    for scenario in plan.scenarios:
+        check_scenario(scenario)
+    for method in (*plan.methods, *plan.hyperparameters):
+        check_method(method, "unlearning")
 
 
 def check_device(device: str) -> None:
@@ -45,17 +59,18 @@ def check_device(device: str) -> None:
         raise ValueError(f"device {device!r} is not available here; choose from: {', '.join(available_devices())}")
 
 
-def check_data(data: Callable[[int], ImageData], cases: Collection[Case]) -> None:
+def check_data(library: Library, cases: Collection[Case]) -> None:
     """Load the data that the cases need, and check models and scenarios against them.
 
     Raises:
         ValueError: the data are not there, a model does not take such images, or a scenario names a class that is
             not in the data or leaves nothing to forget, to keep or to test on.
     """
-    for model, image_size in sorted({(case.model, case.image_size) for case in cases}):
-        check_model(model, data(image_size).spec)
-    for scenario, seed, image_size in sorted({(c.scenario, c.seed, c.image_size) for c in cases if c.scenario}):
-        parts = split(data(image_size), scenario, seed)
+    for model, dataset, image_size in sorted({(case.model, case.dataset, case.image_size) for case in cases}):
+        check_model(model, library(dataset, image_size).spec)
+    splits = {(case.scenario, case.seed, case.dataset, case.image_size) for case in cases if case.scenario}
+    for scenario, seed, dataset, image_size in sorted(splits):
+        parts = split(library(dataset, image_size), scenario, seed)
         if not min(len(parts.forget), len(parts.retain), len(parts.test)):
             raise ValueError(
                 f"scenario {scenario} leaves {len(parts.forget)} training samples to forget, {len(parts.retain)} to "

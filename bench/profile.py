@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from bench.record import Case
+from bench.record import Case, Rules
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ def _as_list(value: Any) -> Any:
 
 Distinct = AfterValidator(_all_different)
 Names = Annotated[list[str], Field(min_length=1), Distinct]
+BatchSizes = Annotated[list[Positive], Field(min_length=1), Distinct]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1), Distinct]
 
 
 class ProfileError(ValueError):
@@ -57,27 +59,50 @@ class StepPlan(_Table):
 
     models: Names
     image_size: Pixels
-    batch_sizes: Annotated[list[Positive], Field(min_length=1), Distinct]
+    batch_sizes: BatchSizes
     methods: Names
+
+
+class Tuned(_Table):
+    """An arm's learning rate and, for a zeroth-order one, the size of its perturbation."""
+
+    lr: Annotated[float, Field(ge=0)]
+    eps: Annotated[float, Field(gt=0)] = 1e-3
 
 
 class UnlearningPlan(_Table):
-    """Whole runs: every method on every scenario with every seed.
+    """Whole runs: every method on every scenario with every seed at every batch size. A profile may have several.
 
-    A run gives up after `max_steps` without completion and goes on for `horizon` times T* after it.
+    A run gives up after `max_steps` without completion and goes on for `horizon` times T* after it. It is evaluated
+    at every step up to 1 / (`resolution` - 1), then at steps each `resolution` times the one before; on the whole
+    forget and test data, and on `retain_evaluated` samples of the retain set (None for all). `dataset` is used instead
+    of the profile's.
     """
 
     model: str
+    dataset: str | None = None
     image_size: Pixels
-    batch_size: Positive
+    batch_sizes: BatchSizes
     scenarios: Names
     methods: Names
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1), Distinct]
+    seeds: Seeds
     horizon: Annotated[float, Field(ge=0)]
     max_steps: Positive
-    eps: Annotated[float, Field(gt=0)] = 1e-3
+    resolution: Annotated[float, Field(gt=1, le=2)] = 1.05
+    retain_evaluated: Positive | None = None
     training: Training
-    learning_rates: dict[str, Annotated[float, Field(ge=0)]] = {}
+    hyperparameters: dict[str, Tuned] = {}
+
+
+class TuningPlan(_Table):
+    """Where `python -m bench.tune` looks: every learning rate for every arm, every `eps` for zeroth-order ones.
+
+    The seeds are for tuning alone: no result may use them.
+    """
+
+    seeds: Seeds
+    learning_rates: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), Distinct]
+    eps: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), Distinct] = [1e-3]
 
 
 class Profile(_Table):
@@ -85,13 +110,16 @@ class Profile(_Table):
 
     A step is timed for about `timing_s` seconds and never fewer than `min_rounds` rounds; `window_s` is the least
     length of an energy window in seconds, `country` the ISO 3166 alpha-3 code whose grid the emissions are computed
-    for, `test_fraction` the share of an image folder without `test/` that is held out.
+    for, `test_fraction` the share of an image folder without `test/` that is held out. `train_per_class` and
+    `test_per_class` take only the first so many samples of each class. `rules` say in advance what makes a verdict.
     """
 
     name: str
     description: str
     dataset: str
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    train_per_class: Positive | None = None
+    test_per_class: Positive | None = None
     devices: Annotated[list[Literal["cpu", "cuda", "mps", "xpu"]], Field(min_length=1), Distinct]
     threads: Annotated[int, Field(gt=0, le=MOST_THREADS)]
     country: str
@@ -99,13 +127,24 @@ class Profile(_Table):
     timing_s: Seconds = 3.0
     min_rounds: Annotated[int, Field(ge=3)] = 5
     step: Annotated[list[StepPlan], BeforeValidator(_as_list)] = []
-    unlearning: UnlearningPlan | None = None
+    unlearning: Annotated[list[UnlearningPlan], BeforeValidator(_as_list)] = []
+    tuning: TuningPlan | None = None
+    rules: Rules = Rules()
 
     @model_validator(mode="after")
     def _runs_something(self) -> "Profile":
-        if not self.step and self.unlearning is None:
+        if not self.step and not self.unlearning:
             raise ValueError("the profile runs nothing; add a [step] or an [unlearning] table")
         _all_different([case.id for case in self.step_cases()])
+        _all_different([case.id for case in self.unlearning_cases()])
+        return self
+
+    @model_validator(mode="after")
+    def _tunes_on_other_seeds(self) -> "Profile":
+        used = {seed for plan in self.unlearning for seed in plan.seeds}
+        both = sorted(used & set(self.tuning.seeds)) if self.tuning is not None else []
+        if both:
+            raise ValueError(f"seed {both[0]} is for tuning and for results; take another for [tuning]")
         return self
 
     def step_cases(self) -> list[Case]:
@@ -130,22 +169,36 @@ class Profile(_Table):
 
     def unlearning_cases(self) -> list[Case]:
         """The cases of `bench/test_unlearning.py`."""
-        plan = self.unlearning
-        if plan is None:
-            return []
+        return [case for plan in self.unlearning for case in self._cases_of(plan)]
+
+    def plan_of(self, case: Case) -> UnlearningPlan:
+        """The plan that an unlearning case follows from, whatever its seed and method."""
+
+        def work(case: Case) -> Case:
+            return case.model_copy(update={"seed": 0, "method": ""})
+
+        return next(plan for plan in self.unlearning if work(case) in map(work, self._cases_of(plan)))
+
+    def pilot_cases(self, plan: UnlearningPlan, tuning: TuningPlan) -> list[Case]:
+        """What a plan's learning rates are tried on: its erasures with the seeds for tuning, on the first device."""
+        pilot = self.model_copy(update={"devices": self.devices[:1]})
+        return pilot._cases_of(plan.model_copy(update={"seeds": tuning.seeds, "methods": ["retrain"]}))
+
+    def _cases_of(self, plan: UnlearningPlan) -> list[Case]:
         return [
             Case(
                 method=method,
                 model=plan.model,
-                dataset=self.dataset,
+                dataset=plan.dataset or self.dataset,
                 image_size=plan.image_size,
-                batch_size=plan.batch_size,
+                batch_size=batch_size,
                 device=device,
                 threads=self.threads,
                 seed=seed,
                 scenario=scenario,
             )
             for device in self.devices
+            for batch_size in plan.batch_sizes
             for scenario in plan.scenarios
             for method in plan.methods
             for seed in plan.seeds
@@ -157,13 +210,18 @@ def available_profiles() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.toml"))
 
 
+def profile_path(name_or_path: str) -> Path:
+    """The file of a profile, given by its name under `profiles/` or as a `.toml` file."""
+    return Path(name_or_path) if name_or_path.endswith(".toml") else PROFILES / f"{name_or_path}.toml"
+
+
 def load_profile(name_or_path: str) -> Profile:
     """Read a profile by its name under `profiles/`, or from a `.toml` file of the user's.
 
     Raises:
         ProfileError: there is no such profile, it is not TOML, or it has a wrong or misspelled entry.
     """
-    path = Path(name_or_path) if name_or_path.endswith(".toml") else PROFILES / f"{name_or_path}.toml"
+    path = profile_path(name_or_path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         return Profile.model_validate({"name": path.stem, **table})
@@ -192,5 +250,7 @@ def _table_at(path: list[str]) -> type[BaseModel]:
         ("step",): StepPlan,
         ("unlearning",): UnlearningPlan,
         ("unlearning", "training"): Training,
+        ("tuning",): TuningPlan,
+        ("rules",): Rules,
     }
-    return tables[tuple(path)]
+    return Tuned if path[1:2] == ["hyperparameters"] else tables[tuple(path)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.membership import Confidences, membership_inference
+from bench.membership import Confidences, loss_threshold_auc, membership_inference
 from bench.record import Curve, Quality
 from bench.workloads.datasets import ImageData
 from bench.workloads.splits import Split
@@ -20,6 +20,7 @@ class Evaluation:
     """Mean cross-entropy in nats and accuracy in percent by subset, and the L2 distance of the parameters.
 
     Attributes:
+        unseen_accuracy: on the test data of the forget set's kind; not a number if there are none.
         confidences: of every sample, for membership inference.
     """
 
@@ -30,6 +31,7 @@ class Evaluation:
     retain_accuracy: float
     test_accuracy: float
     distance: float
+    unseen_accuracy: float = field(compare=False)
     confidences: Confidences = field(compare=False, repr=False)
 
     @property
@@ -58,7 +60,7 @@ class Evaluator:
         losses, hits = _per_sample(model, self.data.train_images, self.data.train_labels)
         test_losses, test_hits = _per_sample(model, self.data.test_images, self.data.test_labels)
         model.train(was_training)
-        forget, retain, test = self.split.forget, self.split.retain, self.split.test
+        forget, retain, test, unseen = (getattr(self.split, name) for name in ("forget", "retain", "test", "unseen"))
         return Evaluation(
             forget_loss=losses[forget].mean().item(),
             retain_loss=losses[retain].mean().item(),
@@ -67,7 +69,13 @@ class Evaluator:
             retain_accuracy=100 * hits[retain].mean().item(),
             test_accuracy=100 * test_hits[test].mean().item(),
             distance=self._distance(model),
-            confidences=Confidences((-losses[forget]).exp(), (-losses[retain]).exp(), (-test_losses[test]).exp()),
+            unseen_accuracy=100 * test_hits[unseen].mean().item(),
+            confidences=Confidences(
+                (-losses[forget]).exp(),
+                (-losses[retain]).exp(),
+                (-test_losses[test]).exp(),
+                (-test_losses[unseen]).exp(),
+            ),
         )
 
     def _distance(self, model: nn.Module) -> float:
@@ -75,14 +83,24 @@ class Evaluator:
         return math.sqrt(sum(difference.double().square().sum().item() for difference in moved))
 
 
-def quality(at_completion: Evaluation, retrained: Evaluation) -> Quality:
-    """UA, RA, TA and MIA of a model, and its tug-of-war score against Retrain."""
+def quality(
+    at_completion: Evaluation, retrained: Evaluation, of_a_class: bool, relearn_steps: int | None = None
+) -> Quality:
+    """What a model is worth, its tug-of-war score against Retrain included.
+
+    Args:
+        of_a_class: whether a class is forgotten, whose test data then count apart.
+    """
+    unseen = at_completion.unseen_accuracy
     return Quality(
         ua=100 - at_completion.forget_accuracy,
         ra=at_completion.retain_accuracy,
         ta=at_completion.test_accuracy,
+        ta_forgotten=unseen if of_a_class and math.isfinite(unseen) else None,
         mia=membership_inference(at_completion.confidences),
+        mia_auc=loss_threshold_auc(at_completion.confidences),
         tow=tug_of_war(at_completion, retrained),
+        relearn_steps=relearn_steps,
     )
 
 

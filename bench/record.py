@@ -5,13 +5,14 @@ and `Record.notes` says why under the figure's own name ("memory.allocator_peak_
 """
 
 import json
+import shlex
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-SCHEMA: Literal[3] = 3
-READABLE = (2, 3)  # schema 3 added figures to schema 2 and changed none
+SCHEMA: Literal[4] = 4
+READABLE = (2, 3, 4)  # each schema added figures to the one before and changed none
 Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
 Boundary = Literal["process", "machine"]
@@ -38,7 +39,9 @@ class Case(_Strict):
 
     @property
     def id(self) -> str:
-        """The readable name of the case: resnet18-b8-zo-ga, cnn-class:3-zo-ga-seed0; the device if not the CPU."""
+        """The readable name of the case: resnet18-b8-zo-ga, cnn-digits-b32-class:3-zo-ga-seed0; the device if it is
+        not the CPU.
+        """
         return "-".join(self._words())
 
     @property
@@ -50,7 +53,13 @@ class Case(_Strict):
         where = [] if self.device == "cpu" else [self.device]
         if self.scenario is None:
             return [self.model, f"b{self.batch_size}", self.method, *where]
-        return [self.model, self.scenario, self.method, f"seed{self.seed}", *where]
+        batch = f"b{self.batch_size}"
+        return [self.model, self.dataset_kind, batch, self.scenario, self.method, f"seed{self.seed}", *where]
+
+    @property
+    def dataset_kind(self) -> str:
+        """The name of the dataset without what stands behind its colon: imagefolder."""
+        return self.dataset.partition(":")[0]
 
 
 class StepTime(_Strict):
@@ -121,16 +130,64 @@ class StepEnergy(_Strict):
 
 
 class Quality(_Strict):
-    """Percentages at completion; `tow` is in [0, 1]. For a class scenario `ta` leaves the class out.
+    """What the model is worth at completion; Retrain's values are the target.
 
-    `mia` is the share of the forget set that membership inference calls non-members.
+    Attributes:
+        ua, ra: error on the forget set and accuracy on the retain set, in percent.
+        ta: accuracy on the test data in percent; for a class scenario without the class.
+        ta_forgotten: accuracy on the forgotten class's test data in percent; None for a random scenario.
+        mia: percentage of the forget set that membership inference calls non-members.
+        mia_auc: area under the curve of telling forget samples from unseen ones of their kind by their loss, in [0, 1];
+            0.5 is no better than chance.
+        tow: tug-of-war score, in [0, 1].
+        relearn_steps: fine-tuning steps on the forget set until its accuracy is near the original's again.
     """
 
     ua: float
     ra: float
     ta: float
+    ta_forgotten: float | None = None
     mia: float | None = None
+    mia_auc: float | None = None
     tow: float | None = None
+    relearn_steps: int | None = None
+
+
+class Stability(_Strict):
+    """How a run goes on once it is complete: time in multiples of T* after completion, accuracy drops in points.
+
+    Attributes:
+        collapse: when retain accuracy was first 5 points under its value at T*, or a loss was not finite; the horizon
+            if that never happened.
+        collapsed: whether it happened.
+        loss_slope: slope of the logarithm of the retain loss against steps / T*.
+        drop_at_time: retain accuracy lost by the end of a second T*.
+        drop_at_distance: retain accuracy lost by the time that the model was `Rules.matched_distance` farther away.
+        drop_at_forget_loss: retain accuracy lost by the time that the forget loss was `Rules.matched_rise` higher.
+    """
+
+    collapse: float
+    collapsed: bool
+    loss_slope: float | None = None
+    drop_at_time: float | None = None
+    drop_at_distance: float | None = None
+    drop_at_forget_loss: float | None = None
+
+
+class Rules(_Strict):
+    """What makes a verdict, fixed in the profile before anything is measured.
+
+    Attributes:
+        memory_ratio: much less memory is at most this share of first-order ascent's.
+        tow_margin: competitive is a ToW no more than this below first-order ascent's.
+        matched_distance: how much farther from the original than at T*, as a share of the norm of its parameters.
+        matched_rise: how much higher a forget loss than at T*, in nats.
+    """
+
+    memory_ratio: float = Field(default=0.5, gt=0)
+    tow_margin: float = Field(default=0.05, ge=0)
+    matched_distance: float = Field(default=0.1, gt=0)
+    matched_rise: float = Field(default=5.0, gt=0)
 
 
 class Completion(_Strict):
@@ -168,7 +225,7 @@ class Curve(_Strict):
 class Record(_Strict):
     """One case: what was run, how it ended, what was measured."""
 
-    schema_version: Literal[2, 3] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[2, 3, 4] = Field(default=SCHEMA, alias="schema")
     kind: Kind
     outcome: Literal["ok", "diverged", "out-of-memory"]
     case: Case
@@ -178,6 +235,7 @@ class Record(_Strict):
     energy: StepEnergy | None = None
     quality: Quality | None = None
     completion: Completion | None = None
+    stability: Stability | None = None
     curve: Curve | None = None
     notes: dict[str, str] = {}
 
@@ -218,7 +276,7 @@ class Machine(_Strict):
 class Run(_Strict):
     """Where a benchmark JSON came from. `fingerprint` joins profile, data, code and machine."""
 
-    schema_version: Literal[2, 3] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[2, 3, 4] = Field(default=SCHEMA, alias="schema")
     profile: str
     command: str
     started: str
@@ -226,6 +284,7 @@ class Run(_Strict):
     dirty: bool | None
     machine: Machine
     fingerprint: str
+    rules: Rules = Rules()
 
 
 class UnreadableJsonError(ValueError):
@@ -240,10 +299,11 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        option = shlex.quote(f"--benchmark-json={path}")
+        raise UnreadableJsonError(f"{path}: {error.strerror}; make one with: pytest bench/ {option}") from None
     except OSError as error:
-        raise UnreadableJsonError(
-            f"{path}: {error.strerror}; make one with: pytest bench/ --benchmark-json={path}"
-        ) from None
+        raise UnreadableJsonError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise UnreadableJsonError(
             f"{path}: truncated, or not JSON; run pytest bench/ --resume to complete it"
@@ -252,8 +312,9 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
         raise UnreadableJsonError(f"{path}: not from this suite; make one with: pytest bench/ --benchmark-json")
     found = content["run"].get("schema") if isinstance(content["run"], dict) else None
     if found is True or found not in READABLE:
+        readable = ", ".join(str(schema) for schema in reversed(READABLE))
         raise UnreadableJsonError(
-            f"{path}: schema {found}, but this version reads schema {SCHEMA}; run the suite again"
+            f"{path}: schema {found}, but this version reads schema {readable}; run the suite again"
         )
     try:
         run = Run.model_validate(content["run"])
@@ -269,5 +330,9 @@ def first_line(error: Exception) -> str:
     """What is wrong with data that do not fit a model, in one line."""
     if isinstance(error, ValidationError):
         finding = error.errors()[0]
-        return f"{'.'.join(str(part) for part in finding['loc'])}: {finding['msg']}"
-    return f"no {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]
+        place = "".join(f"{part}." for part in finding["loc"]).removesuffix(".")
+        problem = finding["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
+        return f"{place}: {problem}" if place else problem
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return "an entry is no object" if isinstance(error, TypeError) else str(error).split("\n")[0]

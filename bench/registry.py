@@ -19,15 +19,19 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self._modules: dict[str, str] = {}
 
-    def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that files an entry under `name`; raises ValueError if the name is taken."""
-        module = sys._getframe(1).f_globals["__name__"]
+    def register(self, name: str, module: str | None = None) -> Callable[[T], T]:
+        """Decorator that files an entry under `name`; raises ValueError if the name is taken.
+
+        Args:
+            module: whose entry it is, if not the caller's.
+        """
+        owner = module or sys._getframe(1).f_globals["__name__"]
 
         def add(entry: T) -> T:
             if name in self._entries:
                 raise ValueError(f"{self.what} {name!r} is already registered")
             self._entries[name] = entry
-            self._modules[name] = module
+            self._modules[name] = owner
             return entry
 
         return add

@@ -4,12 +4,14 @@ No data and no training are needed, so the step can be made in another process, 
 """
 
 import importlib
+from collections.abc import Iterator
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from bench.methods import Hyperparameters, Step, methods, optimizer_step, prepare_step, training_optimizer
+from bench.method import Batch, Hyperparameters, Request, Step, first_step, optimizer_step
+from bench.methods import methods, training_optimizer
 from bench.profile import Training
 from bench.record import Case
 from bench.workloads.models import ImageSpec, build_model, models
@@ -67,11 +69,20 @@ class StandIn(BaseModel):
         return build_model(self.case.model, spec, self.case.seed)
 
     def step(self, model: nn.Module) -> Step:
-        """The case's step on `model`, which it sets to the mode it needs, and a blank batch."""
-        case, device = self.case, torch.device(self.case.device)
-        batch_size = self.training.batch_size if self.training else case.batch_size
-        inputs = torch.zeros(batch_size, self.channels, case.image_size, case.image_size, device=device)
-        batch = inputs, torch.zeros(batch_size, dtype=torch.int64, device=device)
+        """The case's step on `model`, which it sets to the mode it needs, and blank batches."""
         if self.training is not None:
+            batch = next(self._blanks(self.training.batch_size))
             return optimizer_step(model.train(), batch, training_optimizer(model, self.training))
-        return prepare_step(case.method, model.eval(), batch, IDLE)
+        size = self.case.batch_size
+        forget, retain = self._blanks(size), self._blanks(size)
+        request = Request(model.eval(), forget, retain, lambda: [next(forget)], self.classes, IDLE)
+        return first_step(methods.get(self.case.method), request)
+
+    def _blanks(self, batch_size: int) -> Iterator[Batch]:
+        """Blank batches without end, each with memory of its own."""
+        size, device = self.case.image_size, torch.device(self.case.device)
+        while True:
+            yield (
+                torch.zeros(batch_size, self.channels, size, size, device=device),
+                torch.zeros(batch_size, dtype=torch.int64, device=device),
+            )

@@ -10,7 +10,8 @@ import torch
 
 from bench.instruments.clock import spread_notes, time_paired, waited
 from bench.instruments.memory import peak_memory
-from bench.methods import forward_loss, prepare_step
+from bench.method import forward_loss
+from bench.methods import prepare_step
 from bench.outcome import memory_alone, record_or_out_of_memory
 from bench.record import Case, Kind, Record
 from bench.session import Suite
@@ -24,7 +25,7 @@ KIND: Kind = "step"
 def test_step_cost(case: Case, suite: Suite, benchmark: Any) -> None:
     """Measure the case and keep its record."""
     benchmark.group = f"{case.model} batch {case.batch_size}"
-    stand_in, size = suite.stand_in(case), model_bytes(case.model, suite.data(case.image_size).spec)
+    stand_in, size = suite.materials.stand_in(case), model_bytes(case.model, suite.materials.data_of(case).spec)
 
     def record() -> Record:
         return memory_alone(KIND, stand_in, size) if suite.memory_only else measure(stand_in, suite, benchmark, size)
@@ -36,10 +37,10 @@ def measure(stand_in: StandIn, suite: Suite, benchmark: Any, size: int) -> Recor
     """Memory by the stand-in, then time and energy over one warm step on real images."""
     case, profile = stand_in.case, suite.profile
     memory, notes = peak_memory(stand_in)
-    device, data = torch.device(case.device), suite.data(case.image_size)
+    device, data = torch.device(case.device), suite.materials.data_of(case)
     inputs, targets = (tensor.to(device) for tensor in _batch(data, case.batch_size))
     model = stand_in.model().eval()
-    step = prepare_step(case.method, model, (inputs, targets), IDLE)
+    step = prepare_step(case.method, model, (inputs, targets), IDLE, len(data.classes))
     time = time_paired(
         benchmark, step.run, lambda: forward_loss(model, inputs, targets), device, profile.timing_s, profile.min_rounds
     )

@@ -4,32 +4,34 @@ One pass draws the curves and finds T*. The erasure itself, the steps to T* and 
 timed, and again to be metered; its stand-in is weighed.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import copy
 from typing import Any
 
 import torch
+from pydantic import BaseModel
+from torch import nn
 
+from bench.cost import NOTHING_TO_DO, Cost, cost_to_completion
 from bench.erasure import Erasure, prepare_erasure
-from bench.instruments.clock import waited
 from bench.instruments.memory import peak_memory
 from bench.methods import methods
 from bench.outcome import memory_alone, record_or_out_of_memory
 from bench.quality import Evaluation, curve, quality
-from bench.record import Case, Completion, Kind, Record, StepEnergy
+from bench.record import Case, Completion, Kind, Quality, Record, Rules, Stability
+from bench.relearning import MOST_STEPS, relearn_steps
 from bench.session import Suite
+from bench.stability import stability
 from bench.workloads.models import model_bytes
 from bench.workloads.training import train_from_scratch, training_steps
 from zo_core import Trajectory
 
 KIND: Kind = "unlearning"
-TIMED_STEPS, MOST_ROUNDS = 300, 9
 
 
 def test_unlearning(case: Case, suite: Suite, benchmark: Any) -> None:
     """Measure the case and keep its record."""
     benchmark.group = f"{case.model} {case.scenario}"
-    stand_in, size = suite.stand_in(case), model_bytes(case.model, suite.data(case.image_size).spec)
+    stand_in, size = suite.materials.stand_in(case), model_bytes(case.model, suite.materials.data_of(case).spec)
 
     def record() -> Record:
         return memory_alone(KIND, stand_in, size) if suite.memory_only else measure(case, suite, benchmark, size)
@@ -39,28 +41,31 @@ def test_unlearning(case: Case, suite: Suite, benchmark: Any) -> None:
 
 def measure(case: Case, suite: Suite, benchmark: Any, size: int) -> Record:
     """Train or load what the case starts from, and measure what its method does."""
-    erasure = prepare_erasure(case, suite)
+    erasure = prepare_erasure(case, suite.materials)
     if erasure.untrained is not None:
-        notes = {"outcome": erasure.untrained}
-        return Record(kind=KIND, outcome="diverged", case=case, model_bytes=size, notes=notes)
+        memory, notes = peak_memory(suite.materials.stand_in(case))
+        unknown = dict.fromkeys(("time", "energy", "quality", "completion", "stability", "curve"), erasure.untrained)
+        notes |= unknown | {"outcome": erasure.untrained}
+        return Record(kind=KIND, outcome="diverged", case=case, model_bytes=size, memory=memory, notes=notes)
     return (measure_retraining if case.method == "retrain" else measure_erasure)(erasure, suite, benchmark, size)
 
 
 def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -> Record:
-    """Follow an ascent to completion and beyond, then find what it cost to completion."""
-    trajectory = erasure.follow(suite.tracker("unlearning", None))
-    steps, seen = trajectory.completed, trajectory.at_completion()
+    """Follow a run to completion and beyond, find what it cost to completion, and let the result relearn."""
+    trajectory = erasure.follow(suite.materials.tracker("unlearning", None), erasure.plan.horizon)
+    model, steps = erasure.fresh_model(), trajectory.completed
     if steps is None:
         cost = Cost(Completion(reached=False), notes=_not_completed(erasure, trajectory))
     elif steps == 0:
         cost = NOTHING_TO_DO
     else:
-        model = erasure.fresh_model()
-        cost = _cost(
+        cost = cost_to_completion(
             lambda: erasure.erase(model, steps), lambda: erasure.reset(model), steps, erasure.case, suite, benchmark
         )
-    divergence = _divergence(trajectory)
-    memory, missing = peak_memory(suite.stand_in(erasure.case))
+    worth, forgotten = _quality(erasure, trajectory.at_completion(), model)
+    divergence, (aftermath, after) = _divergence(trajectory), _stability(erasure, trajectory, suite.profile.rules)
+    memory, missing = peak_memory(suite.materials.stand_in(erasure.case))
+    explained = {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | forgotten | after
     return Record(
         kind=KIND,
         outcome="diverged" if divergence else "ok",
@@ -68,10 +73,11 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -
         model_bytes=size,
         memory=memory,
         energy=cost.energy,
-        quality=None if seen is None else quality(seen, erasure.retrained),
+        quality=worth,
         completion=cost.completion,
+        stability=aftermath,
         curve=curve(trajectory.steps, trajectory.evaluations),
-        notes=missing | {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | cost.notes,
+        notes=missing | explained | cost.notes,
     )
 
 
@@ -80,11 +86,19 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any, size: int
     case, training, retain = erasure.case, erasure.plan.training, erasure.split.retain
     start = (case.model, erasure.data, retain, training, case.seed, torch.device(case.device))
     steps = training_steps(training, len(retain))
-    cost = _cost(lambda: train_from_scratch(*start), lambda: None, steps, case, suite, benchmark)
-    memory, missing = peak_memory(suite.stand_in(case))
+    spent = float(steps * methods.get(case.method).forward_equivalents)
+
+    def retrain() -> float:
+        train_from_scratch(*start)
+        return spent
+
+    cost = cost_to_completion(retrain, lambda: None, steps, case, suite, benchmark)
+    memory, missing = peak_memory(suite.materials.stand_in(case))
+    worth, forgotten = _quality(erasure, erasure.retrained, copy.deepcopy(erasure.retrained_model))
     notes = {
         "time": "retraining is timed as a whole: completion.seconds",
         "curve": "retraining does not start from the original model; its result is in quality",
+        "stability": "retraining has no time after completion",
     }
     return Record(
         kind=KIND,
@@ -93,25 +107,51 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any, size: int
         model_bytes=size,
         memory=memory,
         energy=cost.energy,
-        quality=quality(erasure.retrained, erasure.retrained),
+        quality=worth,
         completion=cost.completion,
-        notes=missing | notes | cost.notes,
+        notes=missing | notes | forgotten | cost.notes,
     )
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What it took to get there, and why a figure of it is missing."""
+def _quality(erasure: Erasure, seen: Evaluation | None, model: nn.Module) -> tuple[Quality | None, dict[str, str]]:
+    """The worth of a model that was `seen` so, and why a figure of it is missing; the model is changed."""
+    if seen is None:
+        return None, {"quality": "the run did not complete"}
+    of_a_class = erasure.split.forgotten_class is not None
+    worth = quality(seen, erasure.retrained, of_a_class, relearn_steps(erasure, model))
+    reasons = {
+        "ta_forgotten": "there are no test data of the class" if of_a_class else "no class is forgotten",
+        "mia_auc": "there are no unseen samples of the forget set's kind",
+        "relearn_steps": f"forget accuracy was not near the original's within {MOST_STEPS} steps",
+    }
+    return worth, _missing("quality", worth, reasons)
 
-    completion: Completion
-    energy: StepEnergy | None = None
-    notes: dict[str, str] = field(default_factory=dict)
+
+def _stability(
+    erasure: Erasure, trajectory: Trajectory[Evaluation], rules: Rules
+) -> tuple[Stability | None, dict[str, str]]:
+    """How the run went on, and why a figure of it is missing."""
+    if not trajectory.completed:
+        return None, {"stability": "there is no time after completion"}
+    found = stability(
+        curve(trajectory.steps, trajectory.evaluations),
+        trajectory.completed,
+        erasure.plan.horizon,
+        rules,
+        erasure.norm,
+        trajectory.diverged,
+    )
+    reasons = {
+        "loss_slope": "fewer than two evaluations have a finite retain loss",
+        "drop_at_time": "the horizon is shorter",
+        "drop_at_distance": "the model did not move so far within the horizon",
+        "drop_at_forget_loss": "the forget loss did not rise so high within the horizon",
+    }
+    return found, _missing("stability", found, reasons)
 
 
-NOTHING_TO_DO = Cost(
-    Completion(reached=True, step=0, seconds=0.0, joules=0.0, forward_equivalents=0.0),
-    notes={"completion": "the original model is at the target already: there is nothing to erase"},
-)
+def _missing(group: str, figures: BaseModel, reasons: dict[str, str]) -> dict[str, str]:
+    return {f"{group}.{name}": why for name, why in reasons.items() if getattr(figures, name) is None}
 
 
 def _not_completed(erasure: Erasure, trajectory: Trajectory[Evaluation]) -> dict[str, str]:
@@ -126,29 +166,3 @@ def _divergence(trajectory: Trajectory[Evaluation]) -> dict[str, str]:
     wrecked = (step for step, seen in zip(trajectory.steps, trajectory.evaluations, strict=True) if not seen.finite)
     step = next(wrecked, None)
     return {} if step is None else {"outcome": f"the model's losses were not finite after step {step}"}
-
-
-def _cost(
-    work: Callable[[], Any], reset: Callable[[], None], steps: int, case: Case, suite: Suite, benchmark: Any
-) -> Cost:
-    """Time `work()`, which takes so many steps, and then meter it, as often as fills a window.
-
-    Setting up the optimizer belongs to the work. `reset()` before each round is not timed; it is metered, since a
-    window cannot be paused, and is one copy of the parameters. Few steps are timed several times, for the median.
-    """
-    timed = waited(work, torch.device(case.device))
-
-    def metered() -> None:
-        reset()
-        timed()
-
-    benchmark.pedantic(timed, setup=reset, rounds=max(1, min(MOST_ROUNDS, TIMED_STEPS // steps)))
-    window = suite.meter.repeat(metered, suite.profile.window_s)
-    completion = Completion(
-        reached=True,
-        step=steps,
-        seconds=None if benchmark.stats is None else benchmark.stats["median"],
-        joules=None if window.joules is None else window.joules / window.repeats,
-        forward_equivalents=steps * methods.get(case.method).forward_equivalents,
-    )
-    return Cost(completion, window.per_step(steps), window.notes())

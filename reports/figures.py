@@ -113,7 +113,7 @@ def loss_curves(results: Results) -> Drawing | None:
         "each run's own T*, the first evaluation at which the forget set is forgotten, marked at 1. A run is drawn to "
         f"its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that never "
         "complete, or have nothing to forget, are left out. The loss axis is logarithmic.",
-        "Forget loss and retain loss against relative time, one row a scenario; completion is marked at 1.",
+        "Forget loss and retain loss against relative time, one row a setting; completion is marked at 1.",
         _loss_panels(curves),
     )
 
@@ -175,13 +175,13 @@ def _hollow(axes: Axes, points: pd.DataFrame, column: str, style: ArmStyle) -> N
 
 def _loss_panels(curves: pd.DataFrame) -> Figure:
     style = arm_style(curves["method"])
-    scenarios = list(curves["scenario"].unique())
-    figure = Figure(figsize=(8.2, 3.1 * len(scenarios)), layout="constrained")
-    rows = figure.subplots(len(scenarios), 2, squeeze=False)
-    for row, scenario in zip(rows, scenarios, strict=True):
+    settings = list(curves["setting"].unique())
+    figure = Figure(figsize=(8.2, 3.1 * len(settings)), layout="constrained")
+    rows = figure.subplots(len(settings), 2, squeeze=False)
+    for row, setting in zip(rows, settings, strict=True):
         for axes, subset in zip(row, ("forget", "retain"), strict=True):
-            _loss_panel(axes, curves[curves["scenario"] == scenario], f"{subset}_loss", style)
-            axes.set(title=f"{scenario}: {subset} loss", ylabel="cross-entropy (nats)" if subset == "forget" else "")
+            _loss_panel(axes, curves[curves["setting"] == setting], f"{subset}_loss", style)
+            axes.set(title=f"{setting}: {subset} loss", ylabel="cross-entropy (nats)" if subset == "forget" else "")
     _shared_legend(figure)
     return figure
 
@@ -208,7 +208,7 @@ def _loss_panel(axes: Axes, curves: pd.DataFrame, column: str, style: ArmStyle) 
 
 def _seeds(curves: pd.DataFrame) -> str:
     """How many seeds each line stands for."""
-    counts = curves.groupby(["scenario", "method"])["seed"].nunique()
+    counts = curves.groupby(["setting", "method"])["seed"].nunique()
     if counts.nunique() == 1:
         return f"{counts.iloc[0]} seeds"
     return ", ".join(f"{name}: {count}" for name, count in zip(counts.index.map(" ".join), counts, strict=True))
@@ -218,7 +218,7 @@ def _until_collapse(curves: pd.DataFrame) -> pd.DataFrame:
     """Each run up to its first loss beyond `COLLAPSED`: what a wreck does afterwards says nothing."""
     curves = curves.assign(**{name: curves[name].clip(lower=LEAST_LOSS) for name in ("forget_loss", "retain_loss")})
     wrecked = (curves["forget_loss"] > COLLAPSED) | (curves["retain_loss"] > COLLAPSED)
-    before = wrecked.groupby([curves["scenario"], curves["method"], curves["seed"]]).cumsum() == 0
+    before = wrecked.groupby([curves["setting"], curves["method"], curves["seed"]]).cumsum() == 0
     return curves[before]
 
 

@@ -1,5 +1,6 @@
 """Benchmark JSON files as tidy pandas frames: one row a case, and one row an evaluation of a run."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, get_args
 import pandas as pd
 from pydantic import BaseModel
 
-from bench.record import Case, Curve, Kind, Record, Run, read_benchmark_json
+from bench.record import Case, Curve, Kind, Record, Rules, Run, read_benchmark_json
 
 MIB = 2**20
 
@@ -19,8 +20,9 @@ class Results:
 
     Attributes:
         runs: where the records come from, one a file, in the order given.
-        cases: one row a case. Columns are the record's fields, joined by dots ("memory.tensor_peak_bytes"), and
-            `run`, counted from 1 in `runs`. Missing figures are NaN; `notes` says why, in one string.
+        cases: one row a case. Columns are the record's fields, joined by dots ("memory.tensor_peak_bytes"), `run`,
+            counted from 1 in `runs`, and `setting`, what an unlearning case has in common with those it is compared
+            with: model, data, batch size and scenario. Missing figures are NaN; `notes` says why, in one string.
         curves: one row an evaluation: `run`, the case, and the record's curve columns; `relative_step` is
             step / T*, NaN in a run that did not complete.
     """
@@ -28,6 +30,11 @@ class Results:
     runs: tuple[Run, ...]
     cases: pd.DataFrame
     curves: pd.DataFrame
+
+    @property
+    def rules(self) -> Rules:
+        """What makes a verdict, of the run whose cases these are."""
+        return self.runs[int(self.cases["run"].iloc[0]) - 1].rules
 
     def of_kind(self, kind: Kind) -> pd.DataFrame:
         """The rows of `cases` that are of one kind."""
@@ -44,7 +51,7 @@ def load(paths: Sequence[Path]) -> Results:
     cases, curves = [], []
     for number, (_, records) in enumerate(files, start=1):
         for record in records:
-            cases.append({"run": number, **_flat(record)})
+            cases.append({"run": number, "setting": _setting(record.case), **_flat(record)})
             curves.append(_curve(number, record))
     evaluations = [frame for frame in curves if frame is not None]
     return Results(
@@ -52,6 +59,12 @@ def load(paths: Sequence[Path]) -> Results:
         pd.DataFrame(cases),
         pd.concat(evaluations, ignore_index=True) if evaluations else pd.DataFrame(columns=NO_CURVES),
     )
+
+
+def value_of(row: pd.Series, column: str) -> float:
+    """A figure of a case; NaN where there is none."""
+    value = row[column]
+    return math.nan if value is None else float(value)
 
 
 def _flat(record: Record) -> dict[str, Any]:
@@ -86,10 +99,10 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 _SHARES = {"energy.cpu", "energy.ram", "energy.gpu"}
-_TABLES = {"time", "energy", "quality", "completion", "memory.tensor_by_category", *_SHARES}
+_TABLES = {"time", "energy", "quality", "completion", "stability", "memory.tensor_by_category", *_SHARES}
 _ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category"}
 COLUMNS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
-NO_CURVES = ["run", *Case.model_fields, *Curve.model_fields, "relative_step"]
+NO_CURVES = ["run", "setting", *Case.model_fields, *Curve.model_fields, "relative_step"]
 
 
 def _curve(number: int, record: Record) -> pd.DataFrame | None:
@@ -98,4 +111,9 @@ def _curve(number: int, record: Record) -> pd.DataFrame | None:
     frame = pd.DataFrame(record.curve.model_dump()).astype(float)
     completed = record.completion.step if record.completion is not None else None
     frame["relative_step"] = frame["step"] / completed if completed else float("nan")
-    return frame.assign(run=number, **record.case.model_dump())
+    return frame.assign(run=number, setting=_setting(record.case), **record.case.model_dump())
+
+
+def _setting(case: Case) -> str | None:
+    words = (case.model, case.dataset_kind, f"b{case.batch_size}", case.scenario)
+    return None if case.scenario is None else " ".join(map(str, words))

@@ -13,11 +13,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from reports import style
+from reports.claims import Claim, claims
 from reports.figures import Drawing, draw_all
 from reports.load import Results
-from reports.tables import Table, machine_table, memory_comparison, quality_table, step_table, time_comparison
+from reports.origin import machine_table
+from reports.step_tables import memory_comparison, step_table, time_comparison
+from reports.table import Table
+from reports.unlearning_tables import cost_table, quality_table, stability_table, verdict_table
 
-TABLES = (quality_table, time_comparison, memory_comparison, step_table)
+TABLES = (quality_table, cost_table, stability_table, time_comparison, memory_comparison, step_table)
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Section:
     """One run's part of the page, on one device; machines and devices stand side by side and are never pooled."""
 
     title: str
+    claims: Sequence[Claim]
+    verdicts: Table | None
     drawings: Sequence[tuple[Drawing, Markup]]
     tables: Sequence[Table]
 
@@ -59,7 +65,8 @@ def _section(results: Results, number: int, device: str, staged: Path) -> Sectio
     tables = [table for make in TABLES if (table := make(one)) is not None]
     run = results.runs[number - 1]
     title = "" if alone else f"Run {number}: profile {run.profile} on {run.machine.processor}, {device}"
-    return Section(title, drawings, tables)
+    found = claims(one.of_kind("unlearning"), one.rules)
+    return Section(title, found, verdict_table(found), drawings, tables)
 
 
 def _part(results: Results, number: int, device: str) -> Results:

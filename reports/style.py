@@ -34,6 +34,15 @@ KNOWN = (
     "zo-mezo",
     "fo-ga-head",
     "zo-ga-gaussian",
+    "fo-ga-clipped",
+    "zo-ga-clipped",
+    "fo-ga-matched",
+    "fo-neggrad-plus",
+    "zo-neggrad-plus",
+    "finetune",
+    "l1-sparse",
+    "random-label",
+    "salun",
 )
 
 

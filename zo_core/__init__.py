@@ -5,7 +5,7 @@ passes; `unlearn` drives it, or any other optimizer, over the forget set.
 """
 
 from zo_core.noise import FreshNoise, GaussianNoise, Noise, PooledNoise, RademacherNoise
-from zo_core.objectives import Objective, cross_entropy, microbatched
+from zo_core.objectives import Objective, cross_entropy, l1_sparse, microbatched, neggrad_plus
 from zo_core.optim import ZOSGD
 from zo_core.unlearn import Trajectory, geometric_steps, take_step, unlearn
 
@@ -20,7 +20,9 @@ __all__ = [
     "Trajectory",
     "cross_entropy",
     "geometric_steps",
+    "l1_sparse",
     "microbatched",
+    "neggrad_plus",
     "take_step",
     "unlearn",
 ]

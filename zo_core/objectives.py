@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Objective = Callable[..., Tensor]  # of a model and the tensors of a batch
 
 
 def cross_entropy(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -20,6 +20,41 @@ def cross_entropy(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         Scalar tensor, in nats.
     """
     return F.cross_entropy(model(inputs), targets)
+
+
+def neggrad_plus(retain_weight: float) -> Objective:
+    """NegGrad+: more loss on the forget set, less on the retain set (Kurmanji et al. 2023, "Towards Unbounded Machine
+    Unlearning", section 3). To be ascended: (1 - w) * L(forget) - w * L(retain), w being `retain_weight` in [0, 1].
+
+    Returns:
+        An objective of a model and four tensors: inputs and targets of a forget batch, inputs and targets of a retain
+        batch. Its value is a scalar tensor, in nats.
+
+    Raises:
+        ValueError: `retain_weight` is outside [0, 1].
+    """
+    if not 0 <= retain_weight <= 1:
+        raise ValueError(f"the retain weight must be in [0, 1], not {retain_weight}")
+
+    def contrast(
+        model: nn.Module, inputs: Tensor, targets: Tensor, retain_inputs: Tensor, retain_targets: Tensor
+    ) -> Tensor:
+        forget_loss = (1 - retain_weight) * cross_entropy(model, inputs, targets)
+        return forget_loss - retain_weight * cross_entropy(model, retain_inputs, retain_targets)
+
+    return contrast
+
+
+def l1_sparse(strength: float) -> Objective:
+    """Cross-entropy plus `strength` times the L1 norm of the parameters, to be descended on the retain set (Jia et al.
+    2023, "Model Sparsity Can Simplify Machine Unlearning", section 4). Takes and returns what `cross_entropy` does.
+    """
+
+    def sparse(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        norm = sum(parameter.abs().sum() for parameter in model.parameters())
+        return cross_entropy(model, inputs, targets) + strength * norm
+
+    return sparse
 
 
 def microbatched(objective: Objective, size: int) -> Objective:

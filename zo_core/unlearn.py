@@ -7,6 +7,7 @@ for the loss with gradients enabled, as `torch.optim.SGD.step` does and `ZOSGD.s
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import torch
@@ -16,7 +17,7 @@ from torch.optim import Optimizer
 from zo_core.objectives import Objective, cross_entropy
 
 E = TypeVar("E")
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Trajectory(Generic[E]):
         evaluations: what `evaluate` returned at those steps.
         completed: T*, the first of `steps` at which the stop rule held; None if it never did. 0 means that there was
             nothing to do; the run ended there.
-        diverged: the step whose loss was not finite; None if all were. The run ended there.
+        diverged: the step whose loss was not finite; None if all were. The run ended there, with a last evaluation.
     """
 
     steps: tuple[int, ...]
@@ -59,8 +60,9 @@ def unlearn(
     its running statistics.
 
     Args:
-        batches: (inputs, targets) of the forget set, at least as many as the run has steps.
-        evaluate: looks at the model; called before the first step, at the steps of `evaluate_at`, at the last step.
+        batches: the tensors that `objective` takes behind the model, at least as many as the run has steps: (inputs,
+            targets) of the forget set, for plain ascent.
+        evaluate: looks at the model; called before the first step, after those of `evaluate_at`, and after the last.
         completed: the stop rule, asked about every evaluation until it holds.
         max_steps: give up here if the stop rule has not held by then.
         horizon: after completion at T*, go on to step (1 + horizon) * T*.
@@ -76,8 +78,9 @@ def unlearn(
     if completed_at == 0 or max_steps == 0:
         return Trajectory(tuple(steps), tuple(evaluations), completed_at, diverged=None)
     last, due = max_steps, next(schedule, None)
-    for step, (inputs, targets) in enumerate(batches, start=1):
-        if not math.isfinite(_loss_or_nan(optimizer, model, objective, inputs, targets)):
+    for step, batch in enumerate(batches, start=1):
+        if not math.isfinite(_loss_or_nan(optimizer, partial(objective, model, *batch))):
+            steps, evaluations = [*steps, step], [*evaluations, evaluate()]
             return Trajectory(tuple(steps), tuple(evaluations), completed_at, diverged=step)
         if step in (due, last):
             steps.append(step)
@@ -120,10 +123,8 @@ def geometric_steps(ratio: float = 1.05) -> Iterator[int]:
         step = max(step + 1, math.ceil(step * ratio))
 
 
-def _loss_or_nan(
-    optimizer: Optimizer, model: nn.Module, objective: Objective, inputs: Tensor, targets: Tensor
-) -> float:
+def _loss_or_nan(optimizer: Optimizer, loss: Callable[[], Tensor]) -> float:
     try:
-        return take_step(optimizer, lambda: objective(model, inputs, targets))
+        return take_step(optimizer, loss)
     except FloatingPointError:
         return math.nan

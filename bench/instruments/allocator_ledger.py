@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.instruments.clock import synchronize
 from bench.instruments.garbage import no_garbage
-from bench.methods import Step
+from bench.method import Step
 
 MEASURED = "the measured step"
 SILENT = "99"  # the profiler's library writes to the terminal at every start and stop

@@ -7,11 +7,13 @@ and what is compared is the median of the paired ratios, not the seconds.
 import time
 from collections.abc import Callable
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from bench.record import WIDE_SPREAD, StepTime
+
+T = TypeVar("T")
 
 WARMUP = 2
 MAX_ROUNDS = 200
@@ -24,12 +26,13 @@ def synchronize(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def waited(work: Callable[[], Any], device: torch.device) -> Callable[[], None]:
+def waited(work: Callable[[], T], device: torch.device) -> Callable[[], T]:
     """`work`, but returning only when the device has done all of it."""
 
-    def work_and_wait() -> None:
-        work()
+    def work_and_wait() -> T:
+        result = work()
         synchronize(device)
+        return result
 
     return work_and_wait
 

@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from bench.instruments.machine import available_devices
 from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
-from bench.methods import Step, methods
+from bench.method import Step
+from bench.methods import methods
 from bench.standin import StandIn
 
 MOST_SAMPLES = 2**20

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.instruments.garbage import no_garbage
-from bench.methods import Step
+from bench.method import Step
 
 ACTIVATIONS = "activations"
 CATEGORIES = ("parameters", "buffers", "inputs", "gradients", "optimizer", "noise", ACTIVATIONS)

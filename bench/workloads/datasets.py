@@ -84,7 +84,15 @@ def check_dataset(name: str) -> None:
     datasets.get(name.partition(":")[0])
 
 
-def load_dataset(name: str, source: Source) -> ImageData:
+@dataclass(frozen=True)
+class PerClass:
+    """How many samples of each class are used, the first ones of the data; None for all."""
+
+    train: int | None = None
+    test: int | None = None
+
+
+def load_dataset(name: str, source: Source, per_class: PerClass = PerClass()) -> ImageData:
     """Load a data set by its name, resized and standardized.
 
     Raises:
@@ -92,6 +100,10 @@ def load_dataset(name: str, source: Source) -> ImageData:
     """
     kind, _, argument = name.partition(":")
     data = datasets.get(kind)(replace(source, argument=argument))
+    train, test = _first(data.train_labels, per_class.train), _first(data.test_labels, per_class.test)
+    data = ImageData(
+        data.train_images[train], data.train_labels[train], data.test_images[test], data.test_labels[test], data.classes
+    )
     mean = data.train_images.mean(dim=(0, 2, 3), keepdim=True)
     deviation = data.train_images.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-6)
     return replace(
@@ -101,9 +113,25 @@ def load_dataset(name: str, source: Source) -> ImageData:
     )
 
 
-def loader(name: str, root: Path | None, download: bool, test_fraction: float | None) -> Callable[[int], ImageData]:
-    """`load_dataset` for an image size in pixels; each size is loaded once."""
-    return cache(lambda image_size: load_dataset(name, Source("", image_size, root, download, test_fraction)))
+Library = Callable[[str, int], ImageData]
+
+
+def library(
+    root: Path | None = None,
+    download: bool = False,
+    test_fraction: float | None = None,
+    per_class: PerClass = PerClass(),
+) -> Library:
+    """`load_dataset` for a name and an image size in pixels; each is loaded once."""
+    return cache(lambda name, size: load_dataset(name, Source("", size, root, download, test_fraction), per_class))
+
+
+def _first(labels: Tensor, count: int | None) -> Tensor:
+    """Indices of the first `count` samples of each class, in their order."""
+    places = torch.arange(len(labels))
+    if count is None:
+        return places
+    return torch.cat([places[labels == label][:count] for label in labels.unique()]).sort().values
 
 
 def _resized(images: Tensor, size: int) -> Tensor:

@@ -1,12 +1,13 @@
 """Scenarios: which training samples are to be forgotten, and what is kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from bench.workloads.datasets import ImageData
+from bench.workloads.seeds import generator
 
 FORMS = "class:K (an index or a name) or random:F (a fraction between 0 and 1)"
 
@@ -18,13 +19,20 @@ class Split:
     Attributes:
         forget, retain: (N,) int64 indices; together every training sample once.
         test: (N,) int64 indices into the test data; a class scenario leaves the class out.
+        unseen: (N,) int64 indices of the test data that are of the forget set's kind: the class's, or all of them.
         forgotten_class: the label of a class scenario, else None.
     """
 
     forget: Tensor
     retain: Tensor
     test: Tensor
+    unseen: Tensor
     forgotten_class: int | None
+
+    def evaluating(self, retain: int | None, seed: int) -> "Split":
+        """The same with so many of the retain set's samples, drawn by `seed`; all of them for None."""
+        order = torch.randperm(len(self.retain), generator=generator(seed, "evaluation"))
+        return replace(self, retain=self.retain[order[:retain].sort().values])
 
 
 def check_scenario(scenario: str) -> None:
@@ -45,28 +53,43 @@ def split(data: ImageData, scenario: str, seed: int) -> Split:
     if kind == "class":
         label = _label(data.classes, value)
         forget, test = data.train_labels == label, data.test_labels != label
-        return Split(_where(forget), _where(~forget), _where(test), label)
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(data.train_labels), generator=generator)
+        return Split(_where(forget), _where(~forget), _where(test), _where(~test), label)
+    order = torch.randperm(len(data.train_labels), generator=generator(seed, "split"))
     cut = max(1, round(float(value) * len(order)))
-    return Split(order[:cut].sort().values, order[cut:].sort().values, torch.arange(len(data.test_labels)), None)
+    everything = torch.arange(len(data.test_labels))
+    return Split(order[:cut].sort().values, order[cut:].sort().values, everything, everything, None)
+
+
+def batches_once(
+    images: Tensor, labels: Tensor, indices: Tensor, batch_size: int, device: torch.device | str = "cpu"
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every sample at `indices` once, in their order; the last batch may be smaller than the others."""
+    for batch in indices.split(batch_size):
+        yield images[batch].to(device), labels[batch].to(device)
 
 
 def endless_batches(
-    images: Tensor, labels: Tensor, indices: Tensor, batch_size: int, seed: int, device: torch.device | str = "cpu"
+    images: Tensor,
+    labels: Tensor,
+    indices: Tensor,
+    batch_size: int,
+    order: torch.Generator,
+    device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches over `indices` without end: every sample once before any comes again, each round shuffled anew.
 
     Every batch is full, also where the samples do not divide evenly: it then reaches into the next round.
 
+    Args:
+        order: decides which sample comes when; see `bench.workloads.seeds`.
+
     Yields:
-        ((batch_size, C, H, W), (batch_size,)) on `device`, the same for the same seed.
+        ((batch_size, C, H, W), (batch_size,)) on `device`.
     """
-    generator = torch.Generator().manual_seed(seed)
     queue = indices[:0]
     while True:
         while len(queue) < batch_size:
-            queue = torch.cat([queue, indices[torch.randperm(len(indices), generator=generator)]])
+            queue = torch.cat([queue, indices[torch.randperm(len(indices), generator=order)]])
         batch, queue = queue[:batch_size], queue[batch_size:]
         yield images[batch].to(device), labels[batch].to(device)
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from bench.methods import optimizer_step, training_optimizer
+from bench.method import optimizer_step
+from bench.methods import training_optimizer
 from bench.profile import Training
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import build_model
+from bench.workloads.seeds import generator
 from bench.workloads.splits import endless_batches
 
 Track = Callable[[Iterable[int]], Iterable[int]]
@@ -39,7 +41,8 @@ def train_from_scratch(
     """
     model = build_model(model_name, data.spec, seed).to(device).train()
     optimizer = training_optimizer(model, training)
-    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, seed, device)
+    order = generator(seed, "training")
+    batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, order, device)
     steps = training_steps(training, len(indices))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.lr, total_steps=steps)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

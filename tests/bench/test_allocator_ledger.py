@@ -10,7 +10,8 @@ from torch.autograd.profiler import profile
 from bench.instruments.allocator_ledger import allocator_peak
 from bench.instruments.machine import available_devices
 from bench.instruments.tensor_ledger import tensor_peak
-from bench.methods import Step, prepare_step
+from bench.method import Step
+from bench.methods import prepare_step
 from bench.profile import load_profile
 from bench.record import Case
 from bench.standin import IDLE, StandIn

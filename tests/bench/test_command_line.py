@@ -15,19 +15,19 @@ import pytest
 import torch
 
 import bench.session  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
-from bench.erasure import Erasure
+from bench.erasure import prepare_erasure
 from bench.gate import main as gate_main
 from bench.instruments.energy import EnergyMeter
 from bench.instruments.machine import available_devices
 from bench.instruments.process_ledger import RESET
 from bench.json_option import DEFAULT_JSON
-from bench.methods import methods
+from bench.materials import Materials
+from bench.method import Request, Steps
+from bench.methods import methods, zo_ga
 from bench.profile import load_profile
-from bench.quality import Evaluator
+from bench.progress import Progress
 from bench.record import Record, Run
-from bench.workloads.datasets import loader
-from bench.workloads.splits import split
-from bench.workloads.training import train_from_scratch
+from bench.workloads.datasets import library
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TINY = """
@@ -48,7 +48,7 @@ methods = ["forward", "fo-ga", "zo-ga"]
 [unlearning]
 model = "cnn"
 image_size = 8
-batch_size = 32
+batch_sizes = [32]
 scenarios = ["class:3"]
 methods = ["retrain", "fo-ga", "zo-ga"]
 seeds = [0]
@@ -60,9 +60,9 @@ epochs = 2
 batch_size = 64
 lr = 0.1
 
-[unlearning.learning_rates]
-fo-ga = 1e-2
-zo-ga = 1e-3
+[unlearning.hyperparameters]
+fo-ga = { lr = 1e-2 }
+zo-ga = { lr = 1e-3 }
 """
 
 
@@ -125,7 +125,7 @@ def straight(folder: Path) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "9 passed" in done.stdout
     assert "warning" not in done.stdout
-    assert "[9/9] test_unlearning[cnn-class:3-zo-ga-seed0]  ok" in done.stdout
+    assert "[9/9] test_unlearning[cnn-digits-b32-class:3-zo-ga-seed0]  ok" in done.stdout
     return path
 
 
@@ -133,7 +133,7 @@ def test_every_case_has_its_record(straight: Path) -> None:
     found = records(straight)
     assert set(found) == {
         *(f"test_step_cost[cnn-b{b}-{m}]" for b in (1, 4) for m in ("forward", "fo-ga", "zo-ga")),
-        *(f"test_unlearning[cnn-class:3-{m}-seed0]" for m in ("retrain", "fo-ga", "zo-ga")),
+        *(f"test_unlearning[cnn-digits-b32-class:3-{m}-seed0]" for m in ("retrain", "fo-ga", "zo-ga")),
     }
     run = Run.model_validate(json.loads(straight.read_text())["run"])
     assert run.profile == "tiny"
@@ -162,7 +162,7 @@ def test_what_is_measured_is_there_and_what_is_not_has_a_reason(straight: Path) 
 
 def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
     for method, cost in (("fo-ga", 3), ("zo-ga", 2)):
-        record = records(straight)[f"test_unlearning[cnn-class:3-{method}-seed0]"]
+        record = records(straight)[f"test_unlearning[cnn-digits-b32-class:3-{method}-seed0]"]
         assert record.completion is not None
         assert record.completion.step is not None
         assert record.completion.forward_equivalents == cost * record.completion.step
@@ -176,29 +176,24 @@ def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
         assert record.curve.distance[0] == 0 < record.curve.distance[at]
 
 
-def test_the_timed_erasure_repeats_the_run_that_was_followed() -> None:
+def test_the_timed_erasure_repeats_the_run_that_was_followed(tmp_path: Path) -> None:
     """To the bit: the steps to T* alone end at the parameters, and so the evaluation, that the followed run had."""
     profile = load_profile("smoke")
     case = next(case for case in profile.unlearning_cases() if case.method == "zo-ga")
-    plan = profile.unlearning
-    assert plan is not None
-    data = loader("digits", None, False, None)(8)
-    parts = split(data, "class:3", 0)
-    original = train_from_scratch("cnn", data, torch.arange(1437), plan.training, 0, torch.device("cpu"))
-    evaluate = Evaluator(data, parts, original)
-    start = evaluate(original)
-    erasure = Erasure(case, plan, data, parts, original, start, start, 60.0, evaluate)
-    trajectory = erasure.follow(lambda batches: batches)
+    progress = Progress(total=1)
+    erasure = prepare_erasure(case, Materials(profile, library(), tmp_path, progress))
+    progress.close()
+    trajectory = erasure.follow(lambda batches: batches, horizon=1.0)
     assert trajectory.completed
     model = erasure.fresh_model()
     for _ in range(2):
         erasure.reset(model)
-        erasure.erase(model, trajectory.completed)
-        assert evaluate(model) == trajectory.at_completion()
+        assert erasure.erase(model, trajectory.completed) == 2 * trajectory.completed  # two forwards a step
+        assert erasure.evaluate(model) == trajectory.at_completion()
 
 
 def test_retrain_is_its_own_reference(straight: Path) -> None:
-    record = records(straight)["test_unlearning[cnn-class:3-retrain-seed0]"]
+    record = records(straight)["test_unlearning[cnn-digits-b32-class:3-retrain-seed0]"]
     assert record.quality is not None
     assert (record.quality.tow, record.quality.ua) == (1, 100)  # it has never seen the class
 
@@ -263,7 +258,7 @@ def test_a_name_that_selects_nothing_leaves_the_former_result(folder: Path, stra
 
 def test_what_goes_wrong_in_a_case_is_a_result(tmp_path: Path, here: Here) -> None:
     """A damaged checkpoint is told; learning rates that wreck the model are on record, without quality."""
-    profile = TINY.replace("fo-ga = 1e-2", "fo-ga = 1e10").replace("zo-ga = 1e-3", "zo-ga = 1e38")
+    profile = TINY.replace("{ lr = 1e-2 }", "{ lr = 1e10 }").replace("{ lr = 1e-3 }", "{ lr = 1e38 }")
     (tmp_path / "wild.toml").write_text(profile.replace("horizon = 1.0", "horizon = 0.0"))
     cache = tmp_path / "cache"
     arguments = ["--profile", tmp_path / "wild.toml", f"--benchmark-json={tmp_path / 'x.json'}"]
@@ -298,10 +293,12 @@ def test_a_model_that_has_not_learned_gives_no_figures(tmp_path: Path, here: Her
 SPY = """
 import inspect, json
 import torch
+from dataclasses import replace
 from pathlib import Path
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 from bench.instruments.energy import EnergyMeter
-from bench.methods import Method, methods
+from bench.method import STEP, arm
+from bench.methods import fo_ga
 from zo_core import cross_entropy
 
 PASSES = {"tensor_peak", "allocator_peak", "time_paired", "_task"}
@@ -328,8 +325,9 @@ def spying(model, inputs, targets):
         file.write(json.dumps([sorted(passes), active]) + chr(10))
     return cross_entropy(model, inputs, targets)
 
-optimizer = methods.get("fo-ga").optimizer
-methods.register("spy")(Method("fo-ga that looks around", 3, frozenset({"step"}), optimizer, spying))
+@arm("spy", "fo-ga that looks around", 3, STEP)
+def spy(request):
+    return replace(fo_ga(request), objective=spying)
 """
 
 
@@ -441,14 +439,13 @@ def test_a_planted_mebibyte_turns_the_gate_red(
     assert gate("--update")[0] == 0
     assert here(*measure)[0] == 0
     assert gate() == (0, "memory of 1 case: the baseline holds\n")
-    arm = methods.get("zo-ga")
 
-    def greedy(model: torch.nn.Module, hyperparameters: Any) -> Any:
-        optimizer = arm.optimizer(model, hyperparameters)
-        hold(optimizer, torch.ones(2**18))
-        return optimizer
+    def greedy(request: Request) -> Steps:
+        steps = zo_ga(request)
+        hold(steps.optimizer, torch.ones(2**18))
+        return steps
 
-    monkeypatch.setitem(methods._entries, "zo-ga", replace(arm, optimizer=greedy))
+    monkeypatch.setitem(methods._entries, "zo-ga", replace(methods.get("zo-ga"), start=greedy))
     assert here(*measure)[0] == 0
     code, said = gate()
     assert code == 1
@@ -499,8 +496,9 @@ def test_names_are_readable(here: Here) -> None:
     code, said = here("--collect-only", "-q")
     assert code == 0
     assert "bench/test_step_cost.py::test_step_cost[resnet18-b8-zo-ga]" in said.splitlines()
-    assert "bench/test_unlearning.py::test_unlearning[cnn-class:3-zo-ga-seed0]" in said.splitlines()
-    assert "45 tests collected" in said
+    assert "bench/test_unlearning.py::test_unlearning[cnn-digits-b32-class:3-zo-ga-seed0]" in said.splitlines()
+    profile = load_profile("quick")
+    assert f"{len(profile.step_cases()) + len(profile.unlearning_cases())} tests collected" in said
 
 
 def usage_error(here: Here, *arguments: object) -> str:

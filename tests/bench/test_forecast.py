@@ -33,12 +33,11 @@ def stand_in(
 def of_quick() -> list[StandIn]:
     """Every case of the quick profile, those that differ in the seed or the scenario once."""
     profile = load_profile("quick")
-    assert profile.unlearning is not None
     distinct = {
         (case.model, case.method, case.batch_size, case.image_size, case.scenario is None): case
         for case in (*profile.step_cases(), *profile.unlearning_cases())
     }
-    training = profile.unlearning.training
+    training = profile.unlearning[0].training
     return [StandIn.of(case, ImageSpec(1, case.image_size, 10), training) for case in distinct.values()]
 
 

@@ -8,14 +8,15 @@ from torch import nn
 
 from bench.checkpointing import checkpointed
 from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
-from bench.methods import Hyperparameters, Step, head, methods, methods_for, prepare_step
+from bench.method import Hyperparameters, Step
+from bench.methods import head, methods, methods_for, prepare_step
 from bench.mezo import MeZO
 from bench.workloads.models import ImageSpec, build_model, models
 from zo_core import cross_entropy
 
 ASCENT = Hyperparameters(lr=1e-3, eps=1e-3, seed=0)
 IDLE = Hyperparameters(lr=0.0, eps=1e-3, seed=0)
-OPTIMIZING = [name for name in methods_for("step") if methods.get(name).optimizer is not None]
+OPTIMIZING = [name for name in methods_for("step") if methods.get(name).start is not None]
 
 
 def step(method: str, model: nn.Module, hyperparameters: Hyperparameters = ASCENT, batch: int = 6) -> Step:

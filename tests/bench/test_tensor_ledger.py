@@ -9,7 +9,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
 from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
-from bench.methods import Step, optimizer_step, prepare_step
+from bench.method import Step, optimizer_step
+from bench.methods import prepare_step
 from bench.standin import IDLE
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import ZOSGD

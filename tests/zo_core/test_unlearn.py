@@ -126,7 +126,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(model: nn.Module, zeroth_order: 
         objective=objective,
     )
     assert trajectory.diverged == 3
-    assert trajectory.steps == (0, 1, 2)
+    assert trajectory.steps == (0, 1, 2, 3)
 
 
 def test_geometric_steps_begin_one_by_one_and_then_grow_by_the_ratio() -> None:

@@ -1,0 +1,92 @@
+"""What happens after completion: the statistics of one run, from its curve and T*.
+
+An optimizer that merely moves less looks stable, so the drop in retain accuracy is read off at equal relative time and
+also where the model has moved equally far, and where the forget loss has risen equally high.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import linear_regression
+
+from bench.record import Curve, Rules, Stability
+
+COLLAPSE = 5.0  # points of retain accuracy
+LEAST_LOSS = 1e-12  # nats; a saturated network's loss may round to zero, which has no logarithm
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One evaluation; what was not finite is infinite."""
+
+    time: float  # multiples of T* after completion
+    forget_loss: float
+    retain_loss: float
+    retain_accuracy: float
+    distance: float
+    finite: bool
+
+
+def stability(
+    curve: Curve, completed: int, horizon: float, rules: Rules, norm: float, diverged: int | None = None
+) -> Stability:
+    """The statistics of a run that completed.
+
+    Args:
+        completed: T*, a step of the curve, above 0.
+        horizon: multiples of T* for which the run was to go on.
+        rules: where displacement and forget loss are matched.
+        norm: L2 norm of the original's parameters, the unit of `rules.matched_distance`.
+        diverged: the step whose loss was not finite, if one was; a run that cannot go on counts as staying there.
+    """
+    looks = _looks(curve, completed)
+    collapsed_at = _collapse(looks, None if diverged is None else (diverged - completed) / completed)
+
+    def drop(passed: Callable[[_Look], bool]) -> float | None:
+        found = next(filter(passed, looks), looks[-1] if diverged is not None else None)
+        return None if found is None else looks[0].retain_accuracy - found.retain_accuracy
+
+    return Stability(
+        collapse=horizon if collapsed_at is None else min(collapsed_at, horizon),
+        collapsed=collapsed_at is not None,
+        loss_slope=_slope(looks),
+        drop_at_time=drop(lambda look: look.time >= 1),
+        drop_at_distance=drop(lambda look: look.distance - looks[0].distance >= rules.matched_distance * norm),
+        drop_at_forget_loss=drop(lambda look: look.forget_loss - looks[0].forget_loss >= rules.matched_rise),
+    )
+
+
+def _looks(curve: Curve, completed: int) -> list[_Look]:
+    """The evaluations from T* on."""
+    columns = (curve.step, curve.forget_loss, curve.retain_loss, curve.test_loss, curve.retain_accuracy, curve.distance)
+    return [
+        _Look(
+            time=(step - completed) / completed,
+            forget_loss=_or_infinite(forget_loss),
+            retain_loss=_or_infinite(retain_loss),
+            retain_accuracy=0.0 if accuracy is None else accuracy,
+            distance=_or_infinite(distance),
+            finite=None not in (forget_loss, retain_loss, test_loss),
+        )
+        for step, forget_loss, retain_loss, test_loss, accuracy, distance in zip(*columns, strict=True)
+        if step >= completed
+    ]
+
+
+def _or_infinite(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def _collapse(looks: list[_Look], diverged: float | None) -> float | None:
+    """When the model collapsed; None if it did not. One with no 5 points left to lose had collapsed at T*."""
+    floor = max(looks[0].retain_accuracy - COLLAPSE, 0.0)
+    seen = next((look.time for look in looks if look.retain_accuracy <= floor or not look.finite), None)
+    times = [time for time in (seen, diverged) if time is not None]
+    return min(times) if times else None
+
+
+def _slope(looks: list[_Look]) -> float | None:
+    """Least-squares slope over the evaluations with a finite loss; None from fewer than two."""
+    finite = [look for look in looks if math.isfinite(look.retain_loss)]
+    points = [(look.time, math.log(max(look.retain_loss, LEAST_LOSS))) for look in finite]
+    return linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else None

@@ -1,0 +1,169 @@
+"""Learning rates by one rule for every arm: a grid, tried on pilot seeds that no result uses, scored at completion.
+
+The score of a point is the mean ToW at T* over the pilot runs, where a run that did not complete counts 0: arms are
+compared at the same level of forgetting, and one that barely moves never reaches it.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
+from statistics import fmean
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.erasure import Erasure, prepare_erasure
+from bench.materials import Materials
+from bench.method import Hyperparameters
+from bench.methods import methods
+from bench.profile import Profile, Tuned, TuningPlan
+from bench.quality import tug_of_war
+from bench.record import Basis
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Trial(_Strict):
+    """One pilot run.
+
+    Attributes:
+        plan: which [[unlearning]] table of the profile, from 0.
+        step: T*; None if the run did not complete.
+        tow, retain_accuracy: at T*, in [0, 1] and in percent; None likewise.
+        forward_equivalents: of all steps that were taken.
+        seconds: it took, evaluations included.
+    """
+
+    plan: int
+    method: str
+    lr: float
+    eps: float | None
+    scenario: str
+    batch_size: int
+    seed: int
+    step: int | None
+    tow: float | None
+    retain_accuracy: float | None
+    forward_equivalents: float
+    seconds: float
+
+
+class Score(_Strict):
+    """What a point of the grid came to: mean ToW, where an incomplete run counts 0, and how many were complete."""
+
+    plan: int
+    method: str
+    lr: float
+    eps: float | None
+    tow: float
+    completed: int
+    runs: int
+    forward_equivalents: float
+
+
+class TuningCost(_Strict):
+    """What an arm's search took: seconds, forward-equivalents, joules (None without a meter) and how they are known."""
+
+    method: str
+    seconds: float
+    forward_equivalents: float
+    joules: float | None = None
+    basis: Basis | None = None
+
+
+def tunable(profile: Profile) -> list[str]:
+    """The arms of the profile that have a learning rate of their own."""
+    names = dict.fromkeys(name for plan in profile.unlearning for name in plan.methods)
+    arms = [methods.get(name).rate_of or name for name in names if methods.get(name).start is not None]
+    return list(dict.fromkeys(arms))
+
+
+def grid(method: str, tuning: TuningPlan) -> list[tuple[float, float | None]]:
+    """The points to try: every learning rate, and for a zeroth-order arm each with every eps."""
+    sizes: list[float] | list[None] = tuning.eps if methods.get(method).zeroth_order else [None]
+    return [(lr, eps) for eps in sizes for lr in tuning.learning_rates]
+
+
+def pilots(profile: Profile, tuning: TuningPlan, materials: Materials) -> list[tuple[int, Erasure]]:
+    """Every erasure that the points are tried on, and the number of its plan."""
+    return [
+        (number, prepare_erasure(case, materials))
+        for number, plan in enumerate(profile.unlearning)
+        for case in profile.pilot_cases(plan, tuning)
+    ]
+
+
+def try_arm(method: str, tuning: TuningPlan, erasures: Iterable[tuple[int, Erasure]]) -> Iterator[Trial]:
+    """Run the whole grid of one arm on every pilot erasure."""
+    for number, erasure in erasures:
+        for lr, eps in grid(method, tuning):
+            yield _try(number, erasure, method, lr, eps)
+
+
+def scores(trials: Iterable[Trial]) -> list[Score]:
+    """One for every point of the grid, in the order of plan, method, eps and lr."""
+    ordered = sorted(trials, key=_point)
+    return [_score(*point, list(runs)) for point, runs in groupby(ordered, key=_point)]
+
+
+def choose(found: Iterable[Score]) -> dict[tuple[int, str], Tuned]:
+    """The best point of each plan and arm; of equal ones the cheapest. An arm that never completed has none."""
+    best: dict[tuple[int, str], Score] = {}
+    for score in found:
+        former = best.get((score.plan, score.method))
+        if score.completed and (former is None or _rank(score) > _rank(former)):
+            best[score.plan, score.method] = score
+    return {
+        which: Tuned(lr=score.lr) if score.eps is None else Tuned(lr=score.lr, eps=score.eps)
+        for which, score in best.items()
+    }
+
+
+def at_an_edge(chosen: Tuned, tuning: TuningPlan) -> bool:
+    """Whether a better learning rate may lie outside the grid."""
+    return len(tuning.learning_rates) > 1 and chosen.lr in (min(tuning.learning_rates), max(tuning.learning_rates))
+
+
+def _try(number: int, erasure: Erasure, method: str, lr: float, eps: float | None) -> Trial:
+    start = time.perf_counter()
+    case = erasure.case.model_copy(update={"method": method})
+    given = Hyperparameters(lr, 1e-3 if eps is None else eps, case.seed)
+    trajectory = replace(erasure, case=case, hyperparameters=given).follow(lambda batches: batches, horizon=0)
+    seen = trajectory.at_completion()
+    return Trial(
+        plan=number,
+        method=method,
+        lr=lr,
+        eps=eps,
+        scenario=str(case.scenario),
+        batch_size=case.batch_size,
+        seed=case.seed,
+        step=trajectory.completed,
+        tow=None if seen is None else tug_of_war(seen, erasure.retrained),
+        retain_accuracy=None if seen is None else seen.retain_accuracy,
+        forward_equivalents=trajectory.steps[-1] * methods.get(method).forward_equivalents,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _point(trial: Trial) -> tuple[int, str, float, float | None]:
+    return trial.plan, trial.method, trial.lr, trial.eps
+
+
+def _score(plan: int, method: str, lr: float, eps: float | None, runs: list[Trial]) -> Score:
+    return Score(
+        plan=plan,
+        method=method,
+        lr=lr,
+        eps=eps,
+        tow=fmean(run.tow or 0.0 for run in runs),
+        completed=sum(run.step is not None for run in runs),
+        runs=len(runs),
+        forward_equivalents=sum(run.forward_equivalents for run in runs),
+    )
+
+
+def _rank(score: Score) -> tuple[float, float]:
+    return score.tow, -score.forward_equivalents

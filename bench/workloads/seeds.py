@@ -1,0 +1,15 @@
+"""Streams of random numbers: one seed gives each purpose a stream of its own, so that none repeats another's draws.
+
+With one stream for all, the random forget set would be what training saw first, and a wrong label would follow from
+the sample it is drawn for.
+"""
+
+import hashlib
+
+import torch
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A generator on the CPU; the same for the same seed and purpose, independent of any other."""
+    digest = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)

@@ -1,0 +1,102 @@
+"""The tables of single steps."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+
+from reports.load import MIB, Results, value_of
+from reports.style import arm_style
+from reports.table import MISSING, Table, number
+
+LEDGERS = (
+    "Three ledgers of peak memory, never to be divided by one another: live tensors, exact; what torch's allocator "
+    "handed out, kernel scratch included; what the operating system saw of a process, Python and torch included."
+)
+FORECAST = "A peak marked as a forecast was not measured: it follows from the shapes of the tensors alone."
+YARDSTICK = "zo-ga"
+
+
+def step_table(results: Results) -> Table | None:
+    """Memory, time and energy of one step, a row a case."""
+    steps = results.of_kind("step")
+    if steps.empty:
+        return None
+    arm = {name: place for place, name in enumerate(arm_style(steps["method"]).order)}
+    steps = steps.assign(arm=steps["method"].map(arm)).sort_values(["model", "batch_size", "arm"])
+    columns: dict[str, Callable[[pd.Series], str]] = {
+        "model": lambda row: row["model"],
+        "batch": lambda row: f"{row['batch_size']}",
+        "arm": lambda row: row["method"],
+        "outcome": lambda row: row["outcome"],
+        "peak of live tensors, MiB": _tensor_peak,
+        "of the allocator, MiB": lambda row: _peak(row, "allocator"),
+        "of the process, MiB": lambda row: _peak(row, "process"),
+        "time, ms": lambda row: number(1000 * value_of(row, "time.step_s"), ".2f"),
+        "times two forwards": _times_two_forwards,
+        "energy, J": lambda row: number(value_of(row, "energy.joules_per_step"), ".3g"),
+        "basis": lambda row: row["energy.basis"] if isinstance(row["energy.basis"], str) else MISSING,
+        "CO2e, mg": lambda row: number(1000 * value_of(row, "energy.co2e_g_per_step"), ".3g"),
+    }
+    country = " and ".join(steps["energy.country"].dropna().unique())
+    emissions = f"Emissions for the grid of {country}." if country else ""
+    note = f"{LEDGERS} Times two forwards: median and quartiles of the paired ratios. {emissions}"
+    rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in steps.iterrows())
+    return Table("One step", note, tuple(columns), rows)
+
+
+def time_comparison(results: Results) -> Table | None:
+    """The time of each arm's step as a multiple of zo-ga's, a row a model and batch size."""
+    steps = results.of_kind("step").dropna(subset=["time.times_two_forwards"])
+    if YARDSTICK not in set(steps["method"]):
+        return None
+    arms = [name for name in arm_style(steps["method"]).order if name != YARDSTICK]
+    rows = []
+    for where, by_arm in _by_model_and_batch(steps):
+        if YARDSTICK in by_arm:
+            taken = {arm: value_of(row, "time.times_two_forwards") for arm, row in by_arm.items()}
+            ratios = (taken.get(arm, math.nan) / taken[YARDSTICK] for arm in arms)
+            rows.append((*where, _times_two_forwards(by_arm[YARDSTICK]), *(number(ratio, ".2f") for ratio in ratios)))
+    note = (
+        f"Over two forwards: median and quartiles of the paired ratios of {YARDSTICK}. The other columns: the arm's "
+        f"median over two forwards, divided by {YARDSTICK}'s; above 1 it takes longer."
+    )
+    columns = ("model", "batch", f"{YARDSTICK} over two forwards", *(f"{arm} over {YARDSTICK}" for arm in arms))
+    return Table(f"Time of a step, against {YARDSTICK}", note, columns, tuple(rows))
+
+
+def memory_comparison(results: Results) -> Table | None:
+    """Each arm's peak, a row a model and batch size."""
+    steps = results.of_kind("step").dropna(subset=["memory.tensor_peak_bytes"])
+    if steps.empty:
+        return None
+    arms = arm_style(steps["method"]).order
+    rows = []
+    for where, by_arm in _by_model_and_batch(steps):
+        peaks = {arm: _tensor_peak(row) for arm, row in by_arm.items()}
+        rows.append((*where, *(peaks.get(arm, MISSING) for arm in arms)))
+    note = FORECAST if (steps["memory.tensor_basis"] == "forecast").any() else ""
+    return Table("Peak of live tensors in a step, MiB", note, ("model", "batch", *arms), tuple(rows))
+
+
+def _by_model_and_batch(steps: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, pd.Series]]]:
+    """(model, batch size) and the case of each arm there."""
+    for (model, batch), cases in steps.groupby(["model", "batch_size"]):
+        yield (str(model), str(batch)), {case["method"]: case for _, case in cases.iterrows()}
+
+
+def _tensor_peak(row: pd.Series) -> str:
+    """The peak of live tensors in MiB, and whether it is a forecast."""
+    return _peak(row, "tensor") + (" (forecast)" if row["memory.tensor_basis"] == "forecast" else "")
+
+
+def _peak(row: pd.Series, ledger: str) -> str:
+    """A ledger's peak in MiB, and whether it was only sampled."""
+    sampled = ledger == "allocator" and row["memory.allocator_basis"] == "sampled"
+    peak = number(value_of(row, f"memory.{ledger}_peak_bytes") / MIB, ".2f")
+    return f"{peak} (sampled)" if sampled and peak != MISSING else peak
+
+
+def _times_two_forwards(row: pd.Series) -> str:
+    median, low, high = (value_of(row, f"time.times_two_forwards{suffix}") for suffix in ("", "_q1", "_q3"))
+    return MISSING if math.isnan(median) else f"{median:.2f} ({low:.2f} to {high:.2f})"

@@ -1,0 +1,44 @@
+"""A table ready to be shown, and numbers as text, rounded once, here."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.claims import Interval
+
+MISSING = "n/a"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to be shown: `rows` are text, as many cells as `columns`."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def number(value: float, form: str) -> str:
+    """The number as `form` has it, `MISSING` for NaN."""
+    return MISSING if pd.isna(value) else format(value, form)
+
+
+def spread(frame: pd.DataFrame, column: str, form: str) -> str:
+    """Mean and range over the rows that have a value."""
+    values = pd.to_numeric(frame[column]).dropna()
+    if values.empty:
+        return MISSING
+    mean, low, high = (format(value, form) for value in (values.mean(), values.min(), values.max()))
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def interval_text(interval: Interval, form: str) -> str:
+    """Mean and interval; with the number of values where there are too few for one."""
+    if interval.n == 0:
+        return MISSING
+    mean, low, high = (format(value, form) for value in (interval.mean, interval.low, interval.high))
+    if math.isnan(interval.low):
+        return f"{mean} (n = {interval.n})"
+    return f"{mean} ({low} to {high})"

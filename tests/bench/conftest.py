@@ -1,0 +1,52 @@
+"""Real erasures for the tests of arms and relearning: a small network that has learned the digits."""
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from bench.erasure import Erasure, prepare_erasure
+from bench.materials import Materials
+from bench.profile import Profile, Training, UnlearningPlan
+from bench.progress import Progress
+from bench.workloads.datasets import library
+
+PROFILE = Profile(
+    name="test",
+    description="",
+    dataset="digits",
+    devices=["cpu"],
+    threads=1,
+    country="FRA",
+    window_s=1,
+    unlearning=[
+        UnlearningPlan(
+            model="cnn",
+            image_size=8,
+            batch_sizes=[32],
+            scenarios=["class:3", "random:0.1"],
+            methods=["retrain"],
+            seeds=[0],
+            horizon=1,
+            max_steps=300,
+            training=Training(epochs=3, batch_size=64, lr=0.1),
+        )
+    ],
+)
+
+
+@pytest.fixture(scope="session")
+def erasure_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Erasure]:
+    """The erasure of a scenario, "class:3" or "random:0.1"; its arm is for the test to choose."""
+    cases = {case.scenario: case for case in PROFILE.unlearning_cases()}
+    checkpoints = tmp_path_factory.mktemp("checkpoints")
+
+    @cache
+    def prepare(scenario: str) -> Erasure:
+        progress = Progress(total=1)
+        erasure = prepare_erasure(cases[scenario], Materials(PROFILE, library(), checkpoints, progress))
+        progress.close()
+        assert erasure.untrained is None
+        return erasure
+
+    return prepare
