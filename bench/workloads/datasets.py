@@ -32,7 +32,7 @@ class Source:
     Attributes:
         argument: what stands behind the colon of the name; empty without one.
         image_size: wanted width and height in pixels.
-        root: folder of the torchvision sets, or None if the user named none.
+        root: folder of the torchvision sets and of image folders, or None if the user named none.
         download: whether a missing set may be fetched.
         test_fraction: share held out of an image folder that has no `test/`.
     """
@@ -170,10 +170,16 @@ def fake(source: Source) -> ImageData:
 
 @datasets.register("imagefolder")
 def image_folder(source: Source) -> ImageData:
-    """Images of the user's own, one folder a class, under `train/` and `test/` or to be split."""
-    folder = Path(source.argument)
+    """Images of the user's own, one folder a class, under `train/` and `test/` or to be split.
+
+    A path that is not absolute counts from the root, or from where the command is run if there is no root.
+    """
+    folder = (source.root or Path()) / source.argument
     if not source.argument or not folder.is_dir():
-        raise ValueError(f"imagefolder:{source.argument}: there is no such folder; write imagefolder:PATH")
+        raise ValueError(
+            f"imagefolder:{source.argument}: there is no such folder; write imagefolder:PATH, which counts from "
+            "--data-root if that is given"
+        )
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         train, test = _read_folder(folder / "train", source), _read_folder(folder / "test", source)
         if train[2] != test[2]:
