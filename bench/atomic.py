@@ -14,7 +14,7 @@ READABLE_FOR_EVERYONE = 0o644
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of `path` if nothing is raised and is removed otherwise.
 
-    The target of a link is replaced, not the link. What is no regular file, such as /dev/stdout, is written to directly.
+    A link stays and its target is replaced. What is no regular file, such as /dev/stdout, is written to directly.
 
     Raises:
         OSError: it cannot be written; its `filename` is `path`.

@@ -26,7 +26,8 @@ EXIT_CODES: dict[Kind, int] = {"regression": 1, "not comparable": 4, "no baselin
 UNCOUNTABLE: tuple[Kind, ...] = ("not comparable", "no baseline")
 EXPLAINED = (
     "Exit codes: 0 the baseline holds; 1 a regression; 2 wrong usage, or a file that cannot be used; 3 a case without "
-    "a baseline; 4 asked to compare what different machines measured. Of several, the first in the order 1, 4, 3."
+    "a baseline; 4 asked to compare what different machines measured. Of several, the first in the order 1, 4, 3. "
+    "With --update: what is left to tell after it."
 )
 
 
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (UnreadableJsonError, BaselineError) as error:
         return _fail(str(error))
     except UnicodeEncodeError as error:
-        return _fail(f"{options.json_file}: damaged: {error.object!a} is no text; run the suite again")
+        wrong = error.object[error.start : error.end]
+        return _fail(f"{options.json_file}: damaged: {wrong!a} is no text; run the suite again")
     except OSError as error:
         return _fail(f"cannot write: {error.strerror}" + (f": {error.filename}" if error.filename else ""))
 

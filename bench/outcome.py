@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.instruments.forecast import forecast
+from bench.instruments.forecast import ForecastError, forecast
 from bench.instruments.memory import peak_memory
 from bench.record import Kind, Memory, Record
 from bench.standin import StandIn
@@ -20,14 +20,15 @@ def record_or_out_of_memory(kind: Kind, stand_in: StandIn, model_bytes: int, mea
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        notes = {"outcome": str(error).strip().split("\n")[0]}
+        outcome = str(error).strip().split("\n")[0] or "out of memory"
+    memory, notes = _forecast_memory(stand_in)
     return Record(
         kind=kind,
         outcome="out-of-memory",
         case=stand_in.case,
         model_bytes=model_bytes,
-        memory=_forecast_memory(stand_in),
-        notes=notes,
+        memory=memory,
+        notes=notes | {"outcome": outcome},
     )
 
 
@@ -47,6 +48,10 @@ def is_out_of_memory(error: Exception) -> bool:
     return any(message in str(error).lower() for message in MESSAGES)
 
 
-def _forecast_memory(stand_in: StandIn) -> Memory:
-    peak = forecast(stand_in)
-    return Memory(tensor_peak_bytes=peak.total, tensor_by_category=peak.by_category, tensor_basis="forecast")
+def _forecast_memory(stand_in: StandIn) -> tuple[Memory, dict[str, str]]:
+    """What the step would have taken, and why that cannot be told, under the figure's name."""
+    try:
+        peak = forecast(stand_in)
+    except ForecastError as error:
+        return Memory(), {"memory.tensor_peak_bytes": str(error)}
+    return Memory(tensor_peak_bytes=peak.total, tensor_by_category=peak.by_category, tensor_basis="forecast"), {}

@@ -306,7 +306,7 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
         raise UnreadableJsonError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise UnreadableJsonError(
-            f"{path}: truncated, or not JSON; run pytest bench/ --resume to complete it"
+            f"{path}: truncated, or not JSON; run the command that made it again, with --resume"
         ) from None
     if not isinstance(content, dict) or "run" not in content or not isinstance(content.get("benchmarks"), list):
         raise UnreadableJsonError(f"{path}: not from this suite; make one with: pytest bench/ --benchmark-json")
@@ -322,7 +322,9 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
     except (ValidationError, KeyError, TypeError) as error:
         raise UnreadableJsonError(f"{path}: damaged: {first_line(error)}; run the suite again") from None
     if not records:
-        raise UnreadableJsonError(f"{path}: it holds no finished case; run pytest bench/ --resume to go on")
+        raise UnreadableJsonError(
+            f"{path}: it holds no finished case; run the command that made it again, with --resume"
+        )
     return run, records
 
 

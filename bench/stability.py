@@ -79,7 +79,9 @@ def _or_infinite(value: float | None) -> float:
 
 def _collapse(looks: list[_Look], diverged: float | None) -> float | None:
     """When the model collapsed; None if it did not. One with no 5 points left to lose had collapsed at T*."""
-    floor = max(looks[0].retain_accuracy - COLLAPSE, 0.0)
+    if looks[0].retain_accuracy < COLLAPSE:
+        return 0.0
+    floor = looks[0].retain_accuracy - COLLAPSE
     seen = next((look.time for look in looks if look.retain_accuracy <= floor or not look.finite), None)
     times = [time for time in (seen, diverged) if time is not None]
     return min(times) if times else None

@@ -22,7 +22,7 @@ from bench.instruments.energy import EnergyMeter, Meter, NoMeter
 from bench.instruments.machine import describe_commit, describe_machine
 from bench.json_option import ROOT
 from bench.materials import Materials, profile_library
-from bench.methods import check_method
+from bench.methods import check_method, methods
 from bench.options import CHECKPOINTS
 from bench.preflight import check_data, check_names, prepare_folder
 from bench.profile import Profile, Tuned, TuningPlan, load_profile, profile_path
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         profile, tuning = _load(options.profile)
         for arm in options.method or ():
-            check_method(arm, "unlearning")
+            _check_tunable(arm)
         library = profile_library(profile, options.data_root, options.download)
         check_data(library, [case for plan in profile.unlearning for case in profile.pilot_cases(plan, tuning)])
         prepare_folder(options.checkpoints)
@@ -137,6 +137,15 @@ def _load(name: str) -> tuple[Profile, TuningPlan]:
     if profile.tuning is None or not profile.unlearning:
         raise ValueError(f"{profile.name}: add a [tuning] table with seeds and learning_rates, and an [unlearning] one")
     return profile, profile.tuning
+
+
+def _check_tunable(arm: str) -> None:
+    check_method(arm, "unlearning")
+    method = methods.get(arm)
+    if method.start is None or method.rate_of is not None:
+        raise ValueError(
+            f"{arm} has no learning rate of its own" + (f"; tune {method.rate_of}" if method.rate_of else "")
+        )
 
 
 def _identity(profile: Profile, tuning: TuningPlan, library: Library) -> str:

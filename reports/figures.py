@@ -19,6 +19,7 @@ GRID_POINTS = 400
 PANELS_ACROSS = 3
 LEGEND_ENTRY_INCHES = 2
 FEW_DECADES = 200
+ASCENTS = ("fo-ga", "zo-ga", "fo-ga-clipped", "zo-ga-clipped", "fo-ga-matched", "fo-ga-head")
 COLLAPSED = 1000
 LEAST_LOSS = 1e-6  # nats; less is drawn here
 FORECAST = " A hollow marker is a forecast from the shapes of the tensors, where the step could not be run."
@@ -101,14 +102,25 @@ def step_energy(results: Results) -> Drawing | None:
 
 
 def loss_curves(results: Results) -> Drawing | None:
-    """Forget and retain loss through completion and beyond, in relative time."""
-    finite = results.curves.dropna(subset=["relative_step", "forget_loss", "retain_loss"])
+    """Forget and retain loss of the ascents through completion and beyond, in relative time."""
+    curves = results.curves[results.curves["method"].isin(ASCENTS)]
+    return _losses(curves, "loss-curves", "Loss through completion and beyond")
+
+
+def other_loss_curves(results: Results) -> Drawing | None:
+    """The same of the arms that also learn from the retain set, and of a user's own."""
+    curves = results.curves[~results.curves["method"].isin(ASCENTS)]
+    return _losses(curves, "other-loss-curves", "Loss of the other arms through completion and beyond")
+
+
+def _losses(curves: pd.DataFrame, name: str, title: str) -> Drawing | None:
+    finite = curves.dropna(subset=["relative_step", "forget_loss", "retain_loss"])
     curves = _until_collapse(finite)
     if curves.empty:
         return None
     return Drawing(
-        "loss-curves",
-        "Loss through completion and beyond",
+        name,
+        title,
         f"A thin line a seed ({_seeds(curves)}), the thick one their median while all last. Steps are divided by "
         "each run's own T*, the first evaluation at which the forget set is forgotten, marked at 1. A run is drawn to "
         f"its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that never "
@@ -118,7 +130,13 @@ def loss_curves(results: Results) -> Drawing | None:
     )
 
 
-FIGURES: tuple[Callable[[Results], Drawing | None], ...] = (memory, step_time, step_energy, loss_curves)
+FIGURES: tuple[Callable[[Results], Drawing | None], ...] = (
+    memory,
+    step_time,
+    step_energy,
+    loss_curves,
+    other_loss_curves,
+)
 
 
 def _span(values: pd.Series, form: str = ".0f") -> str:

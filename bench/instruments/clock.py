@@ -68,6 +68,7 @@ def time_paired(
     benchmark.pedantic(waited(step, device), setup=lambda: forward_s.append(stopwatch(forward, device)), rounds=rounds)
     if benchmark.stats is None:
         return None
+    del forward_s[rounds:]  # --benchmark-cprofile takes another step, which is not timed
     step_s: list[float] = benchmark.stats["data"]
     ratios = [taken / (2 * reference) for taken, reference in zip(step_s, forward_s, strict=True)]
     first, _, third = quantiles(ratios, n=4, method="inclusive")

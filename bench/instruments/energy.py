@@ -6,14 +6,15 @@ everything that matters is passed explicitly, and the country is checked beforeh
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Protocol
 
+import torch
 from codecarbon import OfflineEmissionsTracker
-from codecarbon.external.hardware import CPU, BaseHardware
+from codecarbon.external.hardware import CPU, GPU, BaseHardware
 from codecarbon.external.ram import RAM
 from codecarbon.input import DataSource
 
@@ -38,12 +39,13 @@ class EnergyWindow:
     """Energy of repeated work.
 
     Attributes:
-        window_s: length in seconds.
+        window_s: how long the work took, in seconds.
         repeats: how often the work was done in it.
         joules: energy of the whole window; None where there is no figure.
         co2e_g: grams of CO2 equivalent of the whole window, by the country's grid; None likewise.
         reason: why there is no figure; None if there is one.
-        basis: "measured" by a hardware counter, or "estimated" from load and table values; see `StepEnergy`.
+        basis: "measured" by a hardware counter, or "estimated" from load and table values, as is no figure at all;
+            see `StepEnergy`.
         shares: the parts of the processor ("cpu"), the memory ("ram") and the accelerator ("gpu"), those there are.
         backend: what produced the figure.
         country: ISO 3166 alpha-3 code of the grid.
@@ -126,7 +128,8 @@ def check_country(country: str) -> None:
 class EnergyMeter:
     """A CodeCarbon tracker that attributes to this process what this process used.
 
-    Hardware counters know no processes: a measured share is the whole processor's or accelerator's.
+    Hardware counters know no processes: a measured share is the whole processor's or accelerator's. What an idle GPU
+    draws is not charged to work that does not run on it.
 
     Args:
         country: ISO 3166 alpha-3 code, as accepted by `check_country`.
@@ -148,27 +151,28 @@ class EnergyMeter:
 
     def repeat(self, work: Callable[[], Any], at_least_s: float) -> EnergyWindow:
         """See `Meter.repeat`."""
-        repeats = 0
+        repeats, window_s = 0, 0.0
 
         def window() -> None:
-            nonlocal repeats
+            nonlocal repeats, window_s
             start = time.perf_counter()
-            while repeats == 0 or time.perf_counter() - start < at_least_s:
+            while repeats == 0 or window_s < at_least_s:
                 work()
                 repeats += 1
+                window_s = time.perf_counter() - start
 
-        start = time.perf_counter()
+        before = _cuda_allocations()
         used = self._task(window)
-        window_s = time.perf_counter() - start
         reason = _reason(used, window_s)
-        shares = {} if reason else self._shares(used)
+        shares = {} if reason else self._shares(used, on_cuda=_cuda_allocations() > before)
+        joules = sum(share.joules for share in shares.values())
         return EnergyWindow(
             window_s=window_s,
             repeats=repeats,
-            joules=None if reason else used.energy_consumed * JOULES_PER_KWH,
-            co2e_g=None if reason else used.emissions * 1000,
+            joules=None if reason else joules,
+            co2e_g=None if reason else joules * _grams_per_joule(used),
             reason=reason,
-            basis="measured" if all(s.basis == "measured" for n, s in shares.items() if n != "ram") else "estimated",
+            basis=_basis(shares),
             backend=f"codecarbon {version('codecarbon')}: {', '.join(part.description() for part in self._hardware)}",
             country=self.country,
             shares=shares,
@@ -188,10 +192,12 @@ class EnergyMeter:
     def _hardware(self) -> list[BaseHardware]:
         return list(self._tracker._hardware)
 
-    def _shares(self, used: Any) -> dict[str, Share]:
+    def _shares(self, used: Any, on_cuda: bool) -> dict[str, Share]:
+        """What each kind of hardware used, leaving out graphics processors that the work did not run on."""
         return {
             name: Share(getattr(used, f"{name}_energy") * JOULES_PER_KWH, *_known_by(part))
             for part in self._hardware
+            if on_cuda or not isinstance(part, GPU)
             for name in [_kind(part)]
         }
 
@@ -212,6 +218,22 @@ def _reason(used: Any, window_s: float) -> str | None:
     if window_s < LEAST_WINDOW_S:
         return f"the window was {window_s:.2f} s long; under {LEAST_WINDOW_S:.0f} s there is no figure"
     return "CodeCarbon gave no figure for this window" if used is None else None
+
+
+def _basis(shares: Mapping[str, Share]) -> Basis:
+    """The memory's share is an estimate in any case, and does not count."""
+    known = {share.basis for name, share in shares.items() if name != "ram"}
+    return "measured" if known == {"measured"} else "estimated"
+
+
+def _grams_per_joule(used: Any) -> float:
+    """CO2 equivalent of the country's grid, from CodeCarbon's kilograms and kilowatt-hours."""
+    return used.emissions * 1000 / (used.energy_consumed * JOULES_PER_KWH) if used.energy_consumed else 0.0
+
+
+def _cuda_allocations() -> int:
+    """How many tensors this process has put on a GPU so far: who works on one makes tensors there."""
+    return int(torch.cuda.memory_stats().get("allocation.all.allocated", 0))
 
 
 def _kind(part: BaseHardware) -> str:

@@ -22,11 +22,18 @@ MOST_SAMPLES = 2**20
 SEEN_SLICES = 3
 
 
+class ForecastError(RuntimeError):
+    """A step that cannot be taken without computing anything; the message is one line."""
+
+
 def forecast(stand_in: StandIn) -> TensorPeak:
     """What `tensor_peak` would read.
 
     A method that takes the batch in slices does the same for every slice, so beyond the third only the batch itself
     grows: larger batches follow from the second and the third.
+
+    Raises:
+        ForecastError: the step depends on the values of its tensors, or is too large for torch to describe.
     """
     case, slice_size = stand_in.case, methods.get(stand_in.case.method).microbatch
     if slice_size is None or case.batch_size % slice_size or case.batch_size <= SEEN_SLICES * slice_size:
@@ -67,6 +74,7 @@ def with_batch(stand_in: StandIn, batch_size: int) -> StandIn:
 
 @cache
 def _run(stand_in: StandIn) -> TensorPeak:
+    label = stand_in.case.label
     if stand_in.case.device not in available_devices():
         stand_in = stand_in.model_copy(update={"case": stand_in.case.model_copy(update={"device": "cpu"})})
     with FakeTensorMode() as fakes, _Placeholders() as placeholders:  # type: ignore[no-untyped-call]
@@ -76,7 +84,11 @@ def _run(stand_in: StandIn) -> TensorPeak:
             placeholders.for_numbers = True
             return stand_in.step(model)
 
-        return tensor_peak(prepare)
+        try:
+            return tensor_peak(prepare)
+        except Exception as error:  # whatever a model may do with tensors that have no values
+            reason = str(error).strip().split("\n")[0]
+            raise ForecastError(f"no forecast of {label}: {type(error).__name__}: {reason}") from error
 
 
 def _fake_model(stand_in: StandIn, fakes: FakeTensorMode) -> nn.Module:

@@ -9,12 +9,14 @@ The server is this module, run as a program: a stand-in a line comes in as JSON,
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from select import select
 
 import torch
 from pydantic import BaseModel
@@ -26,6 +28,8 @@ from bench.standin import StandIn
 ROOT = Path(__file__).resolve().parent.parent.parent
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # proc(5), clear_refs
+PATIENCE_S = 1800.0  # two steps of a large model on a small board take minutes
+LONGEST_ANSWER = 2**16
 # glibc then returns what is freed at once, so that what is resident is what is in use.
 MALLOC: Mapping[str, str] = {
     "MALLOC_ARENA_MAX": "1",
@@ -45,12 +49,18 @@ class ProcessPeak(BaseModel):
 class _Request(BaseModel):
     stand_in: StandIn
     path: list[str]
+    patience_s: float
 
 
 class ProcessLedger:
-    """A running server. It ends when it is closed, or with the process that started it."""
+    """A running server. It ends when it is closed, or with the process that started it.
 
-    def __init__(self) -> None:
+    Args:
+        patience_s: seconds after which a child that does not answer is ended.
+    """
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._server = subprocess.Popen(
             [sys.executable, "-m", "bench.instruments.process_ledger"],
             cwd=ROOT,
@@ -65,7 +75,8 @@ class ProcessLedger:
         """Measure in a fresh child."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        request = _Request(stand_in=stand_in, path=[str(Path(folder).resolve()) for folder in sys.path])
+        path = [str(Path(folder).resolve()) for folder in sys.path]
+        request = _Request(stand_in=stand_in, path=path, patience_s=self._patience_s)
         try:
             self._server.stdin.write(request.model_dump_json() + "\n")
             self._server.stdin.flush()
@@ -100,26 +111,30 @@ def _serve() -> None:
     gc.collect()
     gc.freeze()  # what all children share is never written to by their collectors
     for line in sys.stdin:
-        answers.write(_in_a_child(line) + "\n")
+        answers.write(_in_a_child(_Request.model_validate_json(line)) + "\n")
 
 
-def _in_a_child(request: str) -> str:
-    """What a forked child answers, or how it ended if it could not answer."""
+def _in_a_child(request: _Request) -> str:
+    """What a forked child answers, or how it ended if it did not answer."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         os.write(write, _answer(request).model_dump_json().encode())
         os._exit(0)
     os.close(write)
-    with os.fdopen(read) as answer:
-        said = answer.read()
-    _, status = os.waitpid(child, 0)
-    return said or ProcessPeak(reason=f"the child was ended by signal {os.WTERMSIG(status)}").model_dump_json()
+    in_time = bool(select([read], [], [], request.patience_s)[0])
+    said = os.read(read, LONGEST_ANSWER).decode() if in_time else ""
+    os.close(read)
+    if not in_time:
+        os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    ended = f"was ended by signal {-code}" if code < 0 else f"left with exit code {code} and no answer"
+    reason = ended if in_time else f"had not answered after {request.patience_s:g} s"
+    return said or ProcessPeak(reason=f"the child {reason}").model_dump_json()
 
 
-def _answer(line: str) -> ProcessPeak:
+def _answer(request: _Request) -> ProcessPeak:
     try:
-        request = _Request.model_validate_json(line)
         sys.path[:] = request.path
         with no_garbage():
             return _measure(request.stand_in)

@@ -56,7 +56,8 @@ class _Ledger(TorchDispatchMode):
     """Live bytes by category, now and at the peak.
 
     Two things happen that are no operations and so not seen: a tensor becomes a parameter or a gradient when the step
-    puts it in that place, and a storage can be resized by itself. Both are looked up anew before a peak is recorded.
+    puts it in that place, which is looked up before a peak is recorded; and a storage can be resized by itself, which
+    is looked up before every operation.
     """
 
     def __init__(self) -> None:
@@ -75,6 +76,7 @@ class _Ledger(TorchDispatchMode):
             self._file(_tensors(dict(step.optimizer.state)), "optimizer")
             if (noise := getattr(step.optimizer, "noise", None)) is not None:
                 self._file(noise.tensors(), "noise")
+        self._follow_sizes()
         self._record_peak()
 
     def _record_peak(self) -> None:
@@ -83,7 +85,8 @@ class _Ledger(TorchDispatchMode):
 
     def _follow_sizes(self) -> None:
         for storage, entry in self._entries.items():
-            self._resize(entry, storage.nbytes())
+            if entry.size != (size := storage.nbytes()):
+                self._resize(entry, size)
 
     def _look_up_roles(self) -> None:
         self._file(self._parameters, "parameters")
@@ -115,15 +118,11 @@ class _Ledger(TorchDispatchMode):
     def _see(self, values: Any) -> None:
         for tensor in _tensors(values):
             self._count(tensor, ACTIVATIONS)
-        if self._at_a_peak():
-            self._follow_sizes()
-            if self._at_a_peak():
-                self._record_peak()
-
-    def _at_a_peak(self) -> bool:
-        return sum(self.live.values()) > sum(self.peak.values())
+        if sum(self.live.values()) > sum(self.peak.values()):
+            self._record_peak()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._follow_sizes()
         self._see((args, kwargs))
         outputs = func(*args, **(kwargs or {}))
         self._see(outputs)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.profiler import profile
 
-from bench.instruments.allocator_ledger import allocator_peak
+from bench.instruments.allocator_ledger import AllocatorPeak, _peak_within, allocator_peak
 from bench.instruments.machine import available_devices
 from bench.instruments.tensor_ledger import tensor_peak
 from bench.method import Step
@@ -17,8 +17,10 @@ from bench.record import Case
 from bench.standin import IDLE, StandIn
 from bench.workloads.models import ImageSpec, build_model
 from tests.bench.test_tensor_ledger import (
+    KIB,
     allocate_two,
     free_between,
+    numbers,
     perceptron,
     two_forward_passes,
     views_are_free,
@@ -79,6 +81,65 @@ def test_it_reads_the_same_again_and_whatever_was_allocated_before() -> None:
     held = torch.zeros(2**20)
     assert allocator_peak(convolutional_step, CPU) == first
     assert held.numel()
+
+
+def test_neither_preparing_nor_the_warm_step_counts_but_what_they_leave_does() -> None:
+    """Preparing takes 256 KiB and keeps 4, the first step takes 128 and keeps 2; the second takes 16."""
+
+    def step() -> Step:
+        numbers(256)
+        kept = [numbers(4)]
+
+        def run() -> float:
+            if len(kept) == 1:
+                numbers(128)
+                kept.append(numbers(2))
+            numbers(16)
+            return 0.0
+
+        return Step(run, nn.Module(), (torch.zeros(0), torch.zeros(0)), None)
+
+    assert allocator_peak(step, CPU) == AllocatorPeak((4 + 2 + 16) * KIB, "peak")
+
+
+class Event:
+    """What the profiler's library tells of one event."""
+
+    def __init__(self, start: int, nbytes: int = 0, name: str = "[memory]", end: int = 0) -> None:
+        self.start_ns, self.end_ns = (lambda: start), (lambda: end or start)
+        self.nbytes, self.name = (lambda: nbytes), (lambda: name)
+
+
+@pytest.mark.parametrize(
+    ("memory", "peak"),
+    [
+        ([(1, 100), (5, -100), (20, 10)], 10),  # what is gone before does not count
+        ([(20, 10), (40, 500)], 10),  # nor what comes after
+        ([(1, 50), (20, -50)], 50),  # what is there at the start does
+        ([(1, 50), (20, 30), (25, -30), (28, 20)], 80),
+        ([(20, 30), (28, 20)], 50),  # the very last event, too
+        ([(28, 20), (25, -30), (20, 30), (1, 50)], 80),  # told in any order
+        ([], 0),
+    ],
+)
+def test_the_peak_is_the_highest_sum_within_the_step(memory: list[tuple[int, int]], peak: int) -> None:
+    """The step lasts from 10 to 30."""
+    events = [*(Event(start, size) for start, size in memory), Event(10, name="step", end=30), Event(12, name="other")]
+    assert _peak_within("step", events) == peak
+
+
+def test_where_torch_keeps_no_peak_it_is_sampled_after_every_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Metal; there are 100 bytes before, and then 130, 190 and 150 after the three operations of the second step."""
+    readings = iter([100, 130, 190, 150])
+    monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: next(readings))
+
+    def run() -> float:
+        torch.zeros(1).add(1).mul(2)
+        return 0.0
+
+    found = allocator_peak(lambda: Step(run, nn.Module(), (), None), torch.device("mps"))
+    assert found == AllocatorPeak(90, "sampled")
+    assert next(readings, None) is None
 
 
 def test_the_profiler_is_silent(capfd: pytest.CaptureFixture[str]) -> None:

@@ -26,8 +26,8 @@ from bench.method import Request, Steps
 from bench.methods import methods, zo_ga
 from bench.profile import load_profile
 from bench.progress import Progress
-from bench.record import Record, Run
-from bench.workloads.datasets import library
+from bench.record import Completion, Record, Run
+from bench.workloads.datasets import ImageData, Source, datasets, digits, library
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TINY = """
@@ -155,6 +155,12 @@ def test_what_is_measured_is_there_and_what_is_not_has_a_reason(straight: Path) 
         assert (record.energy.joules_per_step is None) is ("energy" in record.notes)
         for name in ("time", "curve"):
             assert getattr(record, name) is not None or record.kind == "step" or record.notes[name]
+        for group in ("quality", "stability"):
+            figures = getattr(record, group)
+            if record.kind == "unlearning" and figures is None:
+                assert record.notes[group]
+            for name, value in figures or ():
+                assert value is not None or record.notes[f"{group}.{name}"]
     step = records(straight)["test_step_cost[cnn-b4-zo-ga]"]
     assert step.time is not None
     assert step.time.times_two_forwards > 0.8
@@ -174,6 +180,9 @@ def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
         assert record.quality is not None
         assert record.quality.ua == 100 - accuracy[at]
         assert record.curve.distance[0] == 0 < record.curve.distance[at]
+        assert record.stability is not None
+        assert 0 < record.stability.collapse <= 1  # the horizon
+        assert record.stability.collapsed or record.stability.collapse == 1
 
 
 def test_the_timed_erasure_repeats_the_run_that_was_followed(tmp_path: Path) -> None:
@@ -276,6 +285,79 @@ def test_what_goes_wrong_in_a_case_is_a_result(tmp_path: Path, here: Here) -> No
         assert record.completion is not None
         assert not record.completion.reached
         assert "not finite" in record.notes["outcome"]
+        assert record.notes["quality"] == "the run did not complete"
+        assert (record.stability, record.notes["stability"]) == (None, "there is no time after completion")
+
+
+def test_a_run_that_never_completes_is_no_number_and_says_so(tmp_path: Path, here: Here) -> None:
+    profile = TINY.replace("{ lr = 1e-2 }", "{ lr = 1e-9 }").replace("max_steps = 600", "max_steps = 3")
+    (tmp_path / "slow.toml").write_text(profile)
+    target = tmp_path / "x.json"
+    arguments = ("--profile", tmp_path / "slow.toml", f"--benchmark-json={target}", f"--checkpoints={tmp_path}")
+    code, said = here(*arguments, "--no-energy", "-k", "class and fo-ga")
+    assert code == 0, said
+    (record,) = records(target).values()
+    assert (record.outcome, record.quality, record.stability) == ("ok", None, None)
+    assert record.completion == Completion(reached=False)
+    assert record.notes["completion"] == "forget accuracy was never at or below 10.00 % in 3 steps"
+    assert record.notes["quality"] == "the run did not complete"
+    assert record.notes["stability"] == "there is no time after completion"
+    assert record.curve is not None
+    assert record.curve.step == [0, 1, 2, 3]
+    assert record.curve.forget_accuracy[-1] > 10
+
+
+def test_a_class_without_test_data_lacks_two_figures_and_says_so(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digits, but no 3 among the test images."""
+
+    def without_threes(source: Source) -> ImageData:
+        data = digits(source)
+        kept = data.test_labels != 3
+        return replace(data, test_images=data.test_images[kept], test_labels=data.test_labels[kept])
+
+    monkeypatch.setitem(datasets._entries, "no-threes", without_threes)
+    (tmp_path / "some.toml").write_text(TINY.replace('"digits"', '"no-threes"'))
+    target = tmp_path / "x.json"
+    arguments = ("--profile", tmp_path / "some.toml", f"--benchmark-json={target}", f"--checkpoints={tmp_path}")
+    code, said = here(*arguments, "--no-energy", "-k", "class and not zo")
+    assert code == 0, said
+    assert len(records(target)) == 2
+    for record in records(target).values():
+        assert record.quality is not None
+        assert (record.quality.ta_forgotten, record.quality.mia_auc) == (None, None)
+        assert record.notes["quality.ta_forgotten"] == "there are no test data of the class"
+        assert record.notes["quality.mia_auc"] == "there are no unseen samples of the forget set's kind"
+        assert record.quality.mia is not None
+        assert record.quality.ta > 50
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ("class:everything", "class:everything leaves 40 training samples to forget, 0 to keep and 8 test samples;"),
+        ("random:0.99", "random:0.99 leaves 40 training samples to forget, 0 to keep and 20 test samples;"),
+        ("class:nothing", "class:nothing leaves 0 training samples to forget, 40 to keep and 20 test samples;"),
+    ],
+)
+def test_nothing_to_forget_or_to_keep_is_told_before_anything_runs(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch, scenario: str, words: str
+) -> None:
+    def lopsided(source: Source) -> ImageData:
+        """Forty samples of one class, none of another, which has no test data either."""
+        labels = torch.tensor([0] * 12 + [1] * 8)
+        names = ("everything", "others", "nothing")
+        return ImageData(torch.randn(40, 1, 8, 8), torch.zeros(40).long(), torch.randn(20, 1, 8, 8), labels, names)
+
+    monkeypatch.setitem(datasets._entries, "lopsided", lopsided)
+    (tmp_path / "odd.toml").write_text(TINY.replace('"digits"', '"lopsided"').replace("class:3", scenario))
+    checkpoints = tmp_path / "checkpoints"
+    arguments = (f"--benchmark-json={tmp_path / 'x.json'}", f"--checkpoints={checkpoints}")
+    told = usage_error(here, "--profile", tmp_path / "odd.toml", *arguments)
+    assert f"{words} none of them may be empty" in told
+    assert not list(checkpoints.rglob("*.pt"))
+    assert not (tmp_path / "x.json").exists()
 
 
 def test_a_model_that_has_not_learned_gives_no_figures(tmp_path: Path, here: Here) -> None:
@@ -565,6 +647,35 @@ def test_a_missing_accelerator_is_an_error_by_name_and_a_skip_by_profile(tmp_pat
     _, said = here("--profile", tmp_path / "both.toml", f"--benchmark-json={tmp_path / 'x.json'}", "-rs")
     assert "9 skipped" in said
     assert "no cuda device here, and profile 'both' merely allows it" in said
+
+
+def test_a_users_own_arm_takes_part_in_unlearning(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One decorated function: ascent with momentum, whose buffers are the optimizer's in the ledger."""
+    (tmp_path / "own_arm.py").write_text(
+        "from torch.optim import SGD\n"
+        "from bench.method import Steps, arm\n"
+        "@arm('my-arm', 'ascent with momentum', 3)\n"
+        "def my_arm(request):\n"
+        "    lr = request.hyperparameters.lr\n"
+        "    return Steps(SGD(request.model.parameters(), lr=lr, momentum=0.9, maximize=True), request.forget)\n"
+    )
+    profile = TINY.replace('["retrain", "fo-ga", "zo-ga"]', '["my-arm"]').replace("fo-ga = {", "my-arm = {")
+    (tmp_path / "own.toml").write_text(profile)
+    target = tmp_path / "x.json"
+    monkeypatch.syspath_prepend(tmp_path)
+    arguments = ("-p", "own_arm", "--profile", tmp_path / "own.toml", f"--benchmark-json={target}", "-k", "class")
+    code, said = here(*arguments, f"--checkpoints={tmp_path}", "--no-energy")
+    assert code == 0, said
+    assert "  my-arm: ascent with momentum" in said.splitlines()
+    (record,) = records(target).values()
+    assert record.case.id == "cnn-digits-b32-class:3-my-arm-seed0"
+    assert record.completion is not None
+    assert record.completion.reached
+    assert record.completion.forward_equivalents == 3 * record.completion.step
+    assert record.quality is not None
+    assert record.quality.ua >= 90
+    assert record.memory.tensor_by_category["optimizer"] == record.model_bytes
+    assert record.memory.process_peak_bytes or not RESET.exists()
 
 
 def test_a_user_extends_both_registries_in_a_line(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,69 +1,27 @@
-"""Clock, energy and machine: units and honesty, against counts and closed forms."""
+"""Energy and machine: units and honesty, against counts and closed forms."""
 
 import inspect
 import os
 import shutil
 import socket
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 from codecarbon.core.config import get_hierarchical_config
 from codecarbon.emissions_tracker import BaseEmissionsTracker
+from codecarbon.external.hardware import CPU, GPU, BaseHardware
+from codecarbon.external.ram import RAM
 
 from bench.instruments import machine as machine_room
-from bench.instruments.clock import STEADIER, spread_notes, time_paired
 from bench.instruments.energy import EnergyMeter, EnergyWindow, NoMeter, Share, check_country, known_countries
 from bench.instruments.machine import CPU_INFO, available_devices, describe_commit, describe_machine
-from bench.record import EnergyShare, StepTime
-
-CPU = torch.device("cpu")
-
-
-def test_step_and_forward_alternate_and_the_ratio_is_paired(benchmark) -> None:
-    """A step that sleeps six times as long as the forward pass is three times two forwards."""
-    order: list[str] = []
-
-    def step() -> None:
-        order.append("step")
-        time.sleep(0.018)
-
-    def forward() -> None:
-        order.append("forward")
-        time.sleep(0.003)
-
-    found = time_paired(benchmark, step, forward, CPU, seconds=0.1, min_rounds=7)
-    assert found is not None
-    assert found.rounds == 7
-    assert order[-14:] == ["forward", "step"] * 7
-    assert found.step_s >= 0.018
-    assert found.forward_s >= 0.003
-    assert 1 < found.times_two_forwards < 5  # 3 but for what sleeping overshoots
-
-
-def test_rounds_fill_the_time(benchmark) -> None:
-    found = time_paired(benchmark, lambda: time.sleep(0.004), lambda: None, CPU, seconds=0.4, min_rounds=3)
-    assert found is not None
-    assert 3 < found.rounds <= 100
-
-
-@pytest.mark.parametrize(("first", "third", "told"), [(0.98, 1.06, None), (0.955, 1.05, None), (0.9, 1.07, "17%")])
-def test_a_wide_spread_is_told_with_its_remedy(first: float, third: float, told: str | None) -> None:
-    found = StepTime(
-        step_s=2.0,
-        forward_s=1.0,
-        times_two_forwards=1.0,
-        times_two_forwards_q1=first,
-        times_two_forwards_q3=third,
-        rounds=5,
-    )
-    notes = spread_notes(found)
-    assert (notes == {}) is (told is None)
-    if told:
-        text = f"the quartiles are {told} of the median apart: {STEADIER}"
-        assert notes == {"time.times_two_forwards": text}
+from bench.record import EnergyShare
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +74,129 @@ def test_energy_per_step_divides_the_window() -> None:
     assert per_step.gpu is None
 
 
+def part(kind: type[BaseHardware], **attributes: object) -> BaseHardware:
+    """A piece of hardware as CodeCarbon describes it, which need not be there."""
+    made = kind.__new__(kind)
+    vars(made).update(attributes, description=lambda: kind.__name__)
+    return made
+
+
+class Tracker:
+    """CodeCarbon's tracker: `used` at the end of every task, on `hardware`."""
+
+    def __init__(self, hardware: list[BaseHardware], **used: float) -> None:
+        self._hardware, self.used = hardware, SimpleNamespace(**used)
+        self.open = False
+
+    def start_task(self, _: str) -> None:
+        assert not self.open
+        self.open = True
+
+    def stop_task(self) -> SimpleNamespace:
+        self.open = False
+        return self.used
+
+
+@pytest.fixture
+def metered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., EnergyWindow]:
+    """A window of two repeats, a second each, with the processor, the memory and a card, on which a tensor is made."""
+
+    def meter_it(mode: str, on_cuda: bool = False) -> EnergyWindow:
+        used = {"cpu_energy": 2e-6, "ram_energy": 1e-6, "gpu_energy": 5e-6, "energy_consumed": 8e-6, "emissions": 4e-7}
+        meter = EnergyMeter.__new__(EnergyMeter)
+        meter.country, meter._windows = "FRA", 0
+        meter._tracker = Tracker([part(CPU, _mode=mode), part(RAM), part(GPU)], **used)
+        now, allocations = [0.0], [3]
+
+        def work() -> None:
+            now[0] += 1.0
+            allocations[0] += on_cuda
+
+        monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+        monkeypatch.setattr(torch.cuda, "memory_stats", lambda: {"allocation.all.allocated": allocations[0]})
+        return meter.repeat(work, at_least_s=1.5)
+
+    return meter_it
+
+
+def test_joules_and_grams_from_kilowatt_hours_and_kilograms(metered: Callable[..., EnergyWindow]) -> None:
+    """8e-6 kWh are 28.8 J, and 4e-7 kg are 0.4 mg."""
+    window = metered("intel_rapl", on_cuda=True)
+    assert (window.window_s, window.repeats) == (2.0, 2)
+    assert window.joules == pytest.approx(28.8)
+    assert window.co2e_g == pytest.approx(4e-4)
+    assert {name: share.joules for name, share in window.shares.items()} == pytest.approx(
+        {"cpu": 7.2, "ram": 3.6, "gpu": 18.0}
+    )
+
+
+@pytest.mark.parametrize("mode", ["intel_rapl", "windows_emi", "intel_power_gadget"])
+def test_a_counter_measures_the_machine_and_the_memory_is_estimated(
+    metered: Callable[..., EnergyWindow], mode: str
+) -> None:
+    window = metered(mode, on_cuda=True)
+    known = {name: (share.basis, share.boundary) for name, share in window.shares.items()}
+    measured, estimated = ("measured", "machine"), ("estimated", "process")
+    assert known == {"cpu": measured, "ram": estimated, "gpu": measured}
+    assert window.basis == "measured"
+
+
+@pytest.mark.parametrize("mode", ["constant", "cpu_load"])
+def test_a_processor_without_a_counter_is_estimated_and_so_is_the_whole(
+    metered: Callable[..., EnergyWindow], mode: str
+) -> None:
+    window = metered(mode, on_cuda=True)
+    assert (window.shares["cpu"].basis, window.shares["cpu"].boundary) == ("estimated", "process")
+    assert window.shares["gpu"].basis == "measured"
+    assert window.basis == "estimated"
+
+
+def test_work_that_runs_on_the_processor_does_not_pay_for_an_idle_card(metered: Callable[..., EnergyWindow]) -> None:
+    """3 of the 8 parts are the processor's and the memory's, of the emissions, too."""
+    window = metered("intel_rapl")
+    assert set(window.shares) == {"cpu", "ram"}
+    assert window.joules == pytest.approx(10.8)
+    assert window.co2e_g == pytest.approx(1.5e-4)
+
+
+def test_no_figure_is_not_measured(meter: EnergyMeter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter, "_tracker", Tracker([part(CPU, _mode="intel_rapl")]))
+    window = meter.repeat(burn, at_least_s=0.0)
+    assert (window.joules, window.basis) == (None, "estimated")
+
+
+def test_a_window_does_not_count_what_the_tracker_takes(meter: EnergyMeter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here 5 s before and 7 s after; three repeats take 0.6 s, which is too short for a figure."""
+    now = [0.0]
+
+    class Slow(Tracker):
+        def start_task(self, name: str) -> None:
+            now[0] += 5.0
+
+        def stop_task(self) -> SimpleNamespace:
+            now[0] += 7.0
+            return super().stop_task()
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(meter, "_tracker", Slow([]))
+    window = meter.repeat(lambda: now.__setitem__(0, now[0] + 0.2), at_least_s=0.5)
+    assert (window.window_s, window.repeats) == (pytest.approx(0.6), 3)
+    assert window.joules is None
+
+
+def test_work_that_fails_ends_its_window(meter: EnergyMeter, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = Tracker([])
+    monkeypatch.setattr(meter, "_tracker", tracker)
+
+    def fail() -> None:
+        assert tracker.open
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        meter.repeat(fail, at_least_s=1.0)
+    assert not tracker.open
+
+
 def test_the_shares_add_up_and_each_has_its_basis(meter: EnergyMeter) -> None:
     window = meter.repeat(burn, at_least_s=1.1)
     assert {"cpu", "ram"} <= set(window.shares)
@@ -157,12 +238,18 @@ def test_no_configuration_slips_in(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_metering_uses_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("the meter opened a connection")
+    """What is tried is kept, since CodeCarbon swallows errors."""
+    tried: list[object] = []
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    def refuse(*wanted: object, **_: object) -> None:
+        tried.append(wanted)
+        raise OSError("no network here")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     assert EnergyMeter("USA").repeat(burn, at_least_s=1.05).joules is not None
+    assert tried == []
 
 
 def test_countries() -> None:
@@ -187,7 +274,6 @@ def test_the_machine_is_this_one() -> None:
 def test_linux_tells_what_the_machine_is_made_of() -> None:
     machine = describe_machine()
     assert machine.libc is None or machine.libc.split()[-1] in (os.confstr("CS_GNU_LIBC_VERSION") or machine.libc)
-    assert machine.container in (True, False)
     if " hypervisor " in CPU_INFO.read_text():
         assert machine.virtual_machine is True
     counters = list(Path("/sys/class/powercap").glob("intel-rapl:*/energy_uj"))
@@ -200,8 +286,37 @@ def test_a_counter_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "intel-rapl:0").mkdir()
     (tmp_path / "intel-rapl:0" / "energy_uj").write_text("1")
     assert describe_machine().rapl == "readable"
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read anything
+    (tmp_path / "intel-rapl:1").mkdir()
+    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("1")
+    monkeypatch.setattr(os, "access", lambda path, _: "intel-rapl:0" in str(path))  # root may read anything
     assert describe_machine().rapl == "not readable"
+
+
+@pytest.mark.skipif(not CPU_INFO.exists(), reason="asks Linux")
+def test_a_container_is_known_by_its_file_or_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_room, "CONTAINER_FILES", (tmp_path / ".dockerenv",))
+    for name in ("container", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    assert describe_machine().container is False
+    (tmp_path / ".dockerenv").touch()
+    assert describe_machine().container is True
+    (tmp_path / ".dockerenv").unlink()
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert describe_machine().container is True
+
+
+def test_a_commit_and_whether_there_are_changes_on_top(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=A Tester", "-c", "user.email=tester@example.org"]
+        return subprocess.run(
+            ["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    git("init")
+    git("commit", "--allow-empty", "-m", "first")
+    assert describe_commit(tmp_path) == (git("rev-parse", "HEAD"), False)
+    (tmp_path / "new").touch()
+    assert describe_commit(tmp_path) == (git("rev-parse", "HEAD"), True)
 
 
 def test_no_commit_outside_git(tmp_path: Path) -> None:

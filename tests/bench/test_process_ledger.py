@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+import time
 
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -43,6 +45,24 @@ class Leaving(nn.Module):
         sys.exit("enough")
 
 
+class Vanishing(nn.Module):
+    def forward(self, _: torch.Tensor) -> None:
+        os._exit(3)
+
+
+class Sleeping(nn.Module):
+    def forward(self, _: torch.Tensor) -> None:
+        time.sleep(600)
+
+
+class Telling(nn.Module):
+    """Fails, and says in what surroundings."""
+
+    def forward(self, _: torch.Tensor) -> None:
+        malloc = {name: value for name, value in sorted(os.environ.items()) if name.startswith("MALLOC_")}
+        raise RuntimeError(f"{torch.get_num_threads()} threads, {malloc}")
+
+
 class Failing(nn.Module):
     def forward(self, _: torch.Tensor) -> torch.Tensor:
         print("a model that prints")  # noqa: T201
@@ -54,6 +74,9 @@ for _size in (16, 80):
 models.register("touches-much-at-first")(lambda _: Toucher(16, before=200))
 models.register("violent")(lambda _: Violent())
 models.register("leaving")(lambda _: Leaving())
+models.register("vanishing")(lambda _: Vanishing())
+models.register("sleeping")(lambda _: Sleeping())
+models.register("telling")(lambda _: Telling())
 models.register("failing")(lambda _: Failing())
 
 
@@ -105,10 +128,26 @@ def test_a_child_that_fails_or_dies_is_told_and_the_next_one_works() -> None:
     ledger = process_ledger()
     assert ledger.peak(stand_in("failing")).reason == "the child failed: RuntimeError: no forward pass today"
     assert ledger.peak(stand_in("violent")).reason == "the child was ended by signal 9"
+    assert ledger.peak(stand_in("vanishing")).reason == "the child left with exit code 3 and no answer"
     assert ledger.peak(stand_in("leaving")).reason == "the child failed: SystemExit: enough"
     unknown = stand_in("cnn").model_copy(update={"modules": ("nowhere.to.be.found",)})
     assert ledger.peak(unknown).reason == "the child failed: ModuleNotFoundError: No module named 'nowhere'"
     assert peak("touches-16")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_child_has_the_cases_threads_and_a_malloc_that_returns_what_is_freed(threads: int) -> None:
+    malloc = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    reason = process_ledger().peak(stand_in("telling", threads)).reason
+    assert reason == f"the child failed: RuntimeError: {threads} threads, {malloc}"
+
+
+def test_a_child_that_hangs_is_ended_and_told() -> None:
+    ledger = ProcessLedger(patience_s=1.0)
+    assert ledger.peak(stand_in("sleeping")).reason == "the child had not answered after 1 s"
+    assert ledger._server.poll() is None
+    assert psutil.Process(ledger._server.pid).children() == []
+    ledger.close()
 
 
 def test_a_server_that_died_is_told() -> None:

@@ -1,5 +1,6 @@
 """The tensor ledger against peaks that are known in advance, to the byte."""
 
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -80,6 +81,15 @@ def resize_the_storage() -> None:
     a.add_(1)
 
 
+def grow_the_storage() -> None:
+    """By itself, to 12 KiB, after 12 were there already: beside 4 more, it makes 16."""
+    a, b = numbers(4), numbers(8)
+    del b
+    a.untyped_storage().resize_(12 * KIB)
+    c = numbers(4)
+    assert a.numel() == c.numel()
+
+
 def set_to_another_storage() -> None:
     a, b = numbers(8), numbers(4)
     a.set_(b)  # the 8 KiB are gone
@@ -111,6 +121,7 @@ def two_forward_passes() -> None:
         (expression, 24),
         (resize, 24),
         (resize_the_storage, 12),
+        (grow_the_storage, 16),
         (set_to_another_storage, 12),
         (several_results, 16),
         (two_forward_passes, 24),
@@ -124,6 +135,39 @@ def test_what_was_there_before_counts_once_it_is_used() -> None:
     table, unused = numbers(8), numbers(8)
     assert peak_of(lambda: table[:5] + 1).total == 8 * KIB + 5 * 4
     assert unused.numel()
+
+
+def test_a_storage_that_grew_at_the_end_of_the_step_before_counts_from_the_start() -> None:
+    """12 KiB, until the second step takes it back to 4, and makes 4 more."""
+    kept = numbers(4)
+
+    def run() -> None:
+        kept.untyped_storage().resize_(4 * KIB)
+        kept.add(1)
+        kept.untyped_storage().resize_(12 * KIB)
+
+    assert peak_of(run).total == 12 * KIB
+
+
+def test_what_is_only_read_counts_also_behind_a_keyword() -> None:
+    """512 numbers to search, the order of them in int64, one number sought, and its place."""
+    sequence, sought, order = torch.zeros(512), torch.zeros(1), torch.arange(512)
+    assert peak_of(lambda: torch.searchsorted(sequence, sought, sorter=order)).total == 512 * (4 + 8) + 4 + 8
+
+
+def test_garbage_is_not_collected_meanwhile() -> None:
+    """Each of the two steps leaves 8 KiB in a cycle; a collector that is never idle would take the first."""
+
+    def run() -> None:
+        cycle: list[object] = [numbers(8)]
+        cycle.append(cycle)
+
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(1, 1, 1)
+        assert peak_of(run).total == 16 * KIB
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_what_the_step_keeps_counts_from_its_start() -> None:
@@ -265,18 +309,21 @@ def test_parameters_inputs_and_gradients_of_a_linear_layer() -> None:
     assert found["buffers"] == found["optimizer"] == found["noise"] == 0
 
 
-def test_inference_has_no_gradients_and_ascent_has_one_a_parameter() -> None:
-    """At the very end of backward only the weight's gradient and the parameters are left of a one-layer network."""
+@pytest.mark.parametrize(("depth", "width"), [(3, 64), (6, 128)])
+def test_inference_has_no_gradients_and_ascent_has_one_a_parameter(depth: int, width: int) -> None:
+    """At batch 1 the peak comes when SGD, which descends, turns the gradients round to ascend: all are in place then.
+
+    Two that are turned round are there, since the last is let go when the next is made; and the loss, 4 bytes.
+    """
 
     def categories(method: str) -> dict[str, int]:
-        model = nn.Linear(4096, 8, bias=False)
-        batch = torch.ones(1, 4096), torch.zeros(1, dtype=torch.int64)
-        return tensor_peak(lambda: prepare_step(method, model, batch, IDLE)).by_category
+        batch = torch.ones(1, width), torch.zeros(1, dtype=torch.int64)
+        return tensor_peak(lambda: prepare_step(method, perceptron(depth, width), batch, IDLE)).by_category
 
     assert categories("forward")["gradients"] == 0
-    # The peak comes when the weight's gradient has been computed: at first it is a temporary, then it is a gradient.
     peak = categories("fo-ga")
-    assert peak["gradients"] + peak["activations"] >= 4096 * 8 * 4
+    assert peak["gradients"] == depth * width * width * 4
+    assert peak["activations"] == 2 * width * width * 4 + 4
 
 
 def test_momentum_counts_as_optimizer_state() -> None:
@@ -298,6 +345,14 @@ def test_batch_norm_statistics_count_as_buffers() -> None:
     model = nn.Sequential(nn.Linear(32, 8), nn.BatchNorm1d(8)).eval()
     batch = (torch.ones(2, 32), torch.zeros(2, dtype=torch.int64))
     assert tensor_peak(lambda: prepare_step("forward", model, batch, IDLE)).by_category["buffers"] == 2 * 8 * 4 + 8
+
+
+def test_a_buffer_that_shares_a_parameters_storage_counts_as_the_parameter() -> None:
+    model = nn.Linear(32, 8, bias=False)
+    model.register_buffer("same", model.weight.detach())
+    batch = (torch.ones(2, 32), torch.zeros(2, dtype=torch.int64))
+    found = tensor_peak(lambda: prepare_step("forward", model, batch, IDLE)).by_category
+    assert (found["parameters"], found["buffers"]) == (32 * 8 * 4, 0)
 
 
 def test_tied_weights_count_once() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import Case, Completion, Curve, Machine, Memory, Quality, Record, Run, StepEnergy, StepTime
+from bench.record import Case, Completion, Curve, Machine, Memory, Quality, Record, Run, Stability, StepEnergy, StepTime
 
 MIB = 2**20
 
@@ -87,6 +87,11 @@ def unlearning_record(method: str, seed: int, completed: int | None = 10, outcom
             "curve": None if method == "retrain" else curve,
         }
     )
+
+
+def stable(record: Record, **figures: object) -> Record:
+    """The record with such figures of stability."""
+    return record.model_copy(update={"stability": Stability.model_validate(figures)})
 
 
 def full_set() -> list[Record]:

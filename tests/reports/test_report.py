@@ -15,9 +15,12 @@ from bench.record import Memory, Record
 from reports import figures, style
 from reports.__main__ import main
 from reports.load import load
+from reports.origin import machine_table
 from reports.page import write_report
-from reports.tables import Table, machine_table, memory_comparison, quality_table, step_table, time_comparison
-from tests.reports.conftest import full_set, step_record, unlearning_record
+from reports.step_tables import memory_comparison, step_table, time_comparison
+from reports.table import Table
+from reports.unlearning_tables import cost_table, quality_table, stability_table
+from tests.reports.conftest import full_set, stable, step_record, unlearning_record
 
 Write = Callable[..., Path]
 FILES = {
@@ -127,10 +130,53 @@ def test_every_known_arm_has_a_look_of_its_own() -> None:
 def test_the_quality_table_gives_mean_and_range_of_the_seeds_that_completed(write_json: Write) -> None:
     records = [unlearning_record("zo-ga", 0), unlearning_record("zo-ga", 2), unlearning_record("zo-ga", 1, None)]
     row = first_row(quality_table(load([write_json(records)])))
-    assert row["completed"] == "2 of 3"
+    assert row["setting"] == "cnn digits b4 class:3"
+    assert row["complete"] == "2 of 3"
     assert row["UA"] == "91.0 (90.0 to 92.0)"
     assert row["RA"] == "81.0 (80.0 to 82.0)"
-    assert row["steps to T*"] == "10"
+
+
+def test_the_cost_table_divides_by_retrain_with_the_same_seed(write_json: Write) -> None:
+    """Retrain's joules are 40 and 80, zo-ga's 20 with either seed: shares of a half and a quarter."""
+    records = [unlearning_record("zo-ga", seed) for seed in (0, 1)]
+    for seed, joules in ((1, 80.0), (0, 40.0)):
+        record = unlearning_record("retrain", seed)
+        completion = record.completion.model_copy(update={"joules": joules})  # type: ignore[union-attr]
+        records.append(record.model_copy(update={"completion": completion}))
+    row = first_row(cost_table(load([write_json(records)])))
+    assert (row["arm"], row["steps"], row["energy, J"], row["peak, MiB"]) == ("zo-ga", "10", "20", "2.00")
+    assert row["energy over Retrain's"] == "0.38 (0.25 to 0.5)"
+    assert row["forwards over Retrain's"] == "1"
+
+
+def test_without_retrain_there_are_no_shares(write_json: Write) -> None:
+    row = first_row(cost_table(load([write_json([unlearning_record("zo-ga", 0)])])))
+    assert (row["energy, J"], row["energy over Retrain's"]) == ("20", "n/a")
+
+
+def test_settings_are_never_pooled(write_json: Write) -> None:
+    """Another model, data set, batch size or scenario is another row."""
+    first = unlearning_record("zo-ga", 0)
+    changes = ({}, {"model": "net"}, {"dataset": "mnist"}, {"batch_size": 9}, {"scenario": "random:0.1"})
+    records = [first.model_copy(update={"case": first.case.model_copy(update=change)}) for change in changes]
+    table = quality_table(load([write_json(records)]))
+    assert table is not None
+    assert [row[0] for row in table.rows] == [
+        "cnn digits b4 class:3",
+        "net digits b4 class:3",
+        "cnn mnist b4 class:3",
+        "cnn digits b9 class:3",
+        "cnn digits b4 random:0.1",
+    ]
+
+
+def test_the_stability_table_has_t_intervals_over_the_seeds(write_json: Write) -> None:
+    """Collapse after 1, 2 and 3 T*: 2 +- 4.303 / sqrt(3), the 97.5 % point of t with two degrees of freedom."""
+    records = [stable(unlearning_record("zo-ga", seed), collapse=1.0 + seed, collapsed=seed < 2) for seed in range(3)]
+    row = first_row(stability_table(load([write_json(records)])))
+    assert row["time to collapse, T*"] == "2.00 (-0.48 to 4.48)"
+    assert row["collapsed"] == "2 of 3"
+    assert row["RA lost after one more T*"] == "n/a"
 
 
 def test_the_origin_names_machine_commit_and_command(write_json: Write) -> None:

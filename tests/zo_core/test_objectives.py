@@ -1,4 +1,4 @@
-"""Micro-batching against the whole batch: the same loss, the same gradient, the same zeroth-order step."""
+"""The objectives against their formulas; micro-batching against the whole batch: loss, gradient, zeroth-order step."""
 
 import copy
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from zo_core import ZOSGD, cross_entropy, microbatched, take_step
+from zo_core import ZOSGD, cross_entropy, l1_sparse, microbatched, neggrad_plus, take_step
 
 SLICES = pytest.mark.parametrize("size", [1, 3, 7, 10, 64])
 
@@ -20,6 +20,66 @@ def network() -> nn.Module:
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(10, 5, generator=generator, dtype=torch.float64), torch.arange(10) % 3
+
+
+def other_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(4, 5, generator=generator, dtype=torch.float64), torch.tensor([2, 1, 1, 0])
+
+
+def gradients(model: nn.Module, loss: torch.Tensor) -> list[torch.Tensor]:
+    return list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.5, 1.0])
+def test_neggrad_plus_is_the_weighted_contrast_of_two_losses(weight: float) -> None:
+    """(1 - w) L(forget) - w L(retain), in value and gradient; the batches may differ in size."""
+    model = network()
+    forget, retain = (cross_entropy(model, *pair) for pair in (batch(), other_batch()))
+    found = neggrad_plus(weight)(model, *batch(), *other_batch())
+    assert found.item() == pytest.approx((1 - weight) * forget.item() - weight * retain.item(), rel=1e-12)
+    parts = zip(gradients(model, forget), gradients(model, retain), strict=True)
+    for one, (up, down) in zip(gradients(model, found), parts, strict=True):
+        assert torch.allclose(one, (1 - weight) * up - weight * down, rtol=1e-10, atol=1e-14)
+
+
+def test_neggrad_plus_builds_a_graph_only_where_gradients_are_enabled() -> None:
+    with torch.no_grad():
+        assert not neggrad_plus(0.5)(network(), *batch(), *other_batch()).requires_grad
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
+def test_a_retain_weight_that_is_no_share_is_refused(weight: float) -> None:
+    with pytest.raises(ValueError, match=r"the retain weight must be in \[0, 1\], not"):
+        neggrad_plus(weight)
+
+
+def test_l1_sparse_adds_the_norm_and_its_gradient_the_signs() -> None:
+    model, strength = network(), 0.01
+    model[0].weight.data[0] = 0  # where the norm has a corner, torch takes 0
+    loss = cross_entropy(model, *batch())
+    found = l1_sparse(strength)(model, *batch())
+    norm = sum(parameter.abs().sum().item() for parameter in model.parameters())
+    assert found.item() == pytest.approx(loss.item() + strength * norm, rel=1e-12)
+    plain, penalized = gradients(model, loss), gradients(model, found)
+    for one, other, parameter in zip(penalized, plain, model.parameters(), strict=True):
+        assert torch.allclose(one - other, strength * parameter.sign(), rtol=1e-9, atol=1e-14)
+
+
+def test_enough_l1_leads_to_zero() -> None:
+    """On data that say nothing (inputs and logits 0), the norm falls by lr * strength a step and weight."""
+    model = nn.Linear(2, 3, bias=False).double()
+    model.weight.data = torch.tensor([[0.5, -0.3], [0.04, 0.0], [-0.7, 0.2]], dtype=torch.float64)
+    start = model.weight.detach().abs()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    nothing = torch.zeros(6, 2, dtype=torch.float64), torch.arange(6) % 3
+    for _ in range(20):
+        take_step(optimizer, lambda: l1_sparse(0.05)(model, *nothing))
+    left = model.weight.detach().abs()
+    far = start > 0.1
+    assert far.any()
+    assert torch.allclose(left[far], start[far] - 0.1)
+    assert (left[~far] <= 0.005 + 1e-12).all()  # it swings about zero by a step
 
 
 @SLICES

@@ -1,0 +1,28 @@
+"""A stand-in sets the model to the mode that the case's step runs in."""
+
+import pytest
+
+from bench.profile import Training
+from bench.record import Case
+from bench.standin import StandIn
+from bench.workloads.models import ImageSpec
+
+
+@pytest.mark.parametrize(("method", "training"), [("retrain", True), ("fo-ga", False), ("zo-ga", False)])
+def test_only_retrain_trains(method: str, training: bool) -> None:
+    """Retrain needs batch statistics and dropout, and takes batches of its own; every other arm keeps them frozen."""
+    case = Case(
+        method=method,
+        model="resnet20",
+        dataset="none",
+        image_size=8,
+        batch_size=2,
+        device="cpu",
+        threads=1,
+        seed=0,
+        scenario="class:3",
+    )
+    how = Training(epochs=1, batch_size=4, lr=0.1, weight_decay=1e-3)
+    step = StandIn.of(case, ImageSpec(1, 8, 10), how).prepare()
+    assert {module.training for module in step.model.modules()} == {training}
+    assert len(step.batch[0]) == (4 if training else 2)
