@@ -56,4 +56,5 @@ def cost_to_completion(
         joules=None if window.joules is None else window.joules / window.repeats,
         forward_equivalents=spent,
     )
-    return Cost(completion, window.per_step(steps), window.notes())
+    notes = {} if window.reason is None else {"energy": window.reason, "completion.joules": window.reason}
+    return Cost(completion, window.per_step(steps), notes)

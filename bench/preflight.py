@@ -80,8 +80,9 @@ def check_data(library: Library, cases: Collection[Case]) -> None:
 
 def prepare_file(path: Path) -> None:
     """Make the folder of a file that will be written later; raises ValueError if nothing can be written there."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give the name of a file, or put the option last to use the default")
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device"
+        raise ValueError(f"{path} is {what}; give the name of a file, or put the option last to use the default")
     prepare_folder(path.parent)
 
 

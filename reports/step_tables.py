@@ -35,7 +35,7 @@ def step_table(results: Results) -> Table | None:
         "time, ms": lambda row: number(1000 * value_of(row, "time.step_s"), ".2f"),
         "times two forwards": _times_two_forwards,
         "energy, J": lambda row: number(value_of(row, "energy.joules_per_step"), ".3g"),
-        "basis": lambda row: row["energy.basis"] if isinstance(row["energy.basis"], str) else MISSING,
+        "basis": lambda row: MISSING if math.isnan(value_of(row, "energy.joules_per_step")) else row["energy.basis"],
         "CO2e, mg": lambda row: number(1000 * value_of(row, "energy.co2e_g_per_step"), ".3g"),
     }
     country = " and ".join(steps["energy.country"].dropna().unique())

@@ -82,8 +82,8 @@ class EnergyWindow:
         )
 
     def notes(self) -> dict[str, str]:
-        """Why there are no joules, under the names of the figures; empty if there are."""
-        return {} if self.reason is None else {"energy": self.reason, "completion.joules": self.reason}
+        """Why there are no joules; empty if there are."""
+        return {} if self.reason is None else {"energy": self.reason}
 
 
 class Meter(Protocol):

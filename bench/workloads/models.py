@@ -55,7 +55,7 @@ def check_model(name: str, spec: ImageSpec) -> None:
     except (RuntimeError, ValueError, AssertionError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ValueError(
-            f"model {name!r} does not take {spec.size}x{spec.size} images ({reason}); change image_size in the profile"
+            f"model {name!r} does not take {spec.size}x{spec.size} images ({reason}); take another image size"
         ) from None
 
 

@@ -44,7 +44,7 @@ def test_every_torchvision_classification_model_is_there() -> None:
 
 
 def test_a_model_that_does_not_take_the_images_is_told() -> None:
-    with pytest.raises(ValueError, match=r"'alexnet' does not take 32x32 images .* change image_size") as error:
+    with pytest.raises(ValueError, match=r"'alexnet' does not take 32x32 images .* take another image size") as error:
         check_model("alexnet", ImageSpec(1, 32, 10))
     assert "\n" not in str(error.value)
 
