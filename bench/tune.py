@@ -1,8 +1,8 @@
 """Find the learning rates of a profile: `python -m bench.tune --profile digits`.
 
 The choice goes into the profile's [unlearning.hyperparameters]; every run and score goes into NAME.tuning.json beside
-it. Arms that the file holds already, tried in the same way on the same data, are not tried again: a new arm, or the
-rest of a broken-off search, costs only what is missing.
+it. Arms that the file holds already, tried in the same way on the same data, are not tried again, just chosen from: a
+new arm, or the rest of a broken-off search, costs only what is missing.
 """
 
 import argparse
@@ -78,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     meter: Meter = NoMeter("--no-energy") if options.no_energy else EnergyMeter(profile.country)
     materials = Materials(profile, library, options.checkpoints, Progress(len(arms)))
     _search(arms, tuning, materials, meter, found, path)
+    _put_into_profile(path, choose(found.scores))
     return 0
 
 
@@ -105,7 +106,6 @@ def _search(arms: list[str], tuning: TuningPlan, materials: Materials, meter: Me
         )
         chosen = choose(scores(trials))
         write_text(path.with_suffix(".tuning.json"), found.text())
-        _put_into_profile(path, chosen)
         progress.end_case(_said(arm, chosen, tuning))
     progress.close()
 

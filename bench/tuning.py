@@ -1,7 +1,9 @@
 """Learning rates by one rule for every arm: a grid, tried on pilot seeds that no result uses, scored at completion.
 
 The score of a point is the mean ToW at T* over the pilot runs, where a run that did not complete counts 0: arms are
-compared at the same level of forgetting, and one that barely moves never reaches it.
+compared at the same level of forgetting, and one that barely moves never reaches it. Of the points that come within
+`CLOSE` of the best, which one or two pilot runs cannot tell from it, the cheapest is taken: the cost to completion is
+what the arms are compared by, too.
 """
 
 import time
@@ -19,6 +21,8 @@ from bench.methods import methods
 from bench.profile import Profile, Tuned, TuningPlan
 from bench.quality import tug_of_war
 from bench.record import Basis
+
+CLOSE = 0.01  # of ToW
 
 
 class _Strict(BaseModel):
@@ -109,16 +113,12 @@ def scores(trials: Iterable[Trial]) -> list[Score]:
 
 
 def choose(found: Iterable[Score]) -> dict[tuple[int, str], Tuned]:
-    """The best point of each plan and arm; of equal ones the cheapest. An arm that never completed has none."""
-    best: dict[tuple[int, str], Score] = {}
+    """For each plan and arm the cheapest point within `CLOSE` of the best. An arm that never completed has none."""
+    completing: dict[tuple[int, str], list[Score]] = {}
     for score in found:
-        former = best.get((score.plan, score.method))
-        if score.completed and (former is None or _rank(score) > _rank(former)):
-            best[score.plan, score.method] = score
-    return {
-        which: Tuned(lr=score.lr) if score.eps is None else Tuned(lr=score.lr, eps=score.eps)
-        for which, score in best.items()
-    }
+        if score.completed:
+            completing.setdefault((score.plan, score.method), []).append(score)
+    return {which: _cheapest_of_the_best(points) for which, points in completing.items()}
 
 
 def at_an_edge(chosen: Tuned, tuning: TuningPlan) -> bool:
@@ -165,5 +165,7 @@ def _score(plan: int, method: str, lr: float, eps: float | None, runs: list[Tria
     )
 
 
-def _rank(score: Score) -> tuple[float, float]:
-    return score.tow, -score.forward_equivalents
+def _cheapest_of_the_best(points: list[Score]) -> Tuned:
+    best = max(point.tow for point in points)
+    chosen = min((point for point in points if point.tow >= best - CLOSE), key=lambda point: point.forward_equivalents)
+    return Tuned(lr=chosen.lr) if chosen.eps is None else Tuned(lr=chosen.lr, eps=chosen.eps)
