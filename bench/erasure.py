@@ -60,6 +60,12 @@ class Erasure:
         return None
 
     @property
+    def chance(self) -> float:
+        """Retain accuracy in percent of a model that gives every sample the retain set's commonest label."""
+        labels = self.data.train_labels[self.split.retain]
+        return 100 * labels.bincount().max().item() / len(labels)
+
+    @property
     def norm(self) -> float:
         """The L2 norm of the original's parameters."""
         return float(torch.cat([parameter.detach().flatten() for parameter in self.original.parameters()]).norm())
@@ -74,11 +80,17 @@ class Erasure:
         for now, then in zip(model.state_dict().values(), self.original.state_dict().values(), strict=True):
             now.copy_(then)
 
-    def follow(self, track: Callable[[Iterable[Any]], Iterable[Any]], horizon: float) -> Trajectory[Evaluation]:
-        """The whole run, to completion and `horizon` times as long beyond, evaluated along the way."""
+    def follow(
+        self, track: Callable[[Iterable[Any]], Iterable[Any]], horizon: float
+    ) -> tuple[Trajectory[Evaluation], float]:
+        """The whole run, to completion and `horizon` times as long beyond, evaluated along the way.
+
+        Returns:
+            The trajectory, and the forward-equivalents of its steps and of what they took to prepare.
+        """
         model = self.fresh_model()
         arm = self._start(model)
-        return unlearn(
+        trajectory = unlearn(
             model,
             arm.optimizer,
             track(arm.batches),
@@ -89,6 +101,7 @@ class Erasure:
             objective=arm.objective,
             evaluate_at=geometric_steps(self.plan.resolution),
         )
+        return trajectory, self._spent(arm, trajectory.steps[-1])
 
     def erase(self, model: nn.Module, steps: int) -> float:
         """Just the steps, nothing evaluated; `model` is a fresh one and is changed. Returns forward-equivalents."""
@@ -103,6 +116,9 @@ class Erasure:
             objective=arm.objective,
             evaluate_at=(),
         )
+        return self._spent(arm, steps)
+
+    def _spent(self, arm: Steps, steps: int) -> float:
         return arm.spent + steps * self._method.forward_equivalents
 
     def _start(self, model: nn.Module) -> Steps:

@@ -172,12 +172,15 @@ class Profile(_Table):
         return [case for plan in self.unlearning for case in self._cases_of(plan)]
 
     def plan_of(self, case: Case) -> UnlearningPlan:
-        """The plan that an unlearning case follows from, whatever its seed and method."""
+        """The plan that an unlearning case follows from; a pilot case of the first plan with its setting."""
+        own = next((plan for plan in self.unlearning if case in self._cases_of(plan)), None)
+        if own is not None:
+            return own
 
-        def work(case: Case) -> Case:
+        def setting(case: Case) -> Case:
             return case.model_copy(update={"seed": 0, "method": ""})
 
-        return next(plan for plan in self.unlearning if work(case) in map(work, self._cases_of(plan)))
+        return next(plan for plan in self.unlearning if setting(case) in map(setting, self._cases_of(plan)))
 
     def pilot_cases(self, plan: UnlearningPlan, tuning: TuningPlan) -> list[Case]:
         """What a plan's learning rates are tried on: its erasures with the seeds for tuning, on the first device."""

@@ -57,7 +57,7 @@ class Evaluator:
         """Evaluate in eval mode; the model's own mode is left as it was."""
         was_training = model.training
         model.eval()
-        losses, hits = _per_sample(model, self.data.train_images, self.data.train_labels)
+        losses, hits = self._on_training_data(model)
         test_losses, test_hits = _per_sample(model, self.data.test_images, self.data.test_labels)
         model.train(was_training)
         forget, retain, test, unseen = (getattr(self.split, name) for name in ("forget", "retain", "test", "unseen"))
@@ -77,6 +77,14 @@ class Evaluator:
                 (-test_losses[unseen]).exp(),
             ),
         )
+
+    def _on_training_data(self, model: nn.Module) -> tuple[Tensor, Tensor]:
+        """Losses and hits at the places of the samples that the split names; not a number elsewhere."""
+        named = torch.cat([self.split.forget, self.split.retain])
+        losses = torch.full((len(self.data.train_labels),), math.nan)
+        hits = losses.double()
+        losses[named], hits[named] = _per_sample(model, self.data.train_images[named], self.data.train_labels[named])
+        return losses, hits
 
     def _distance(self, model: nn.Module) -> float:
         moved = (now - then for now, then in zip(model.parameters(), self._start, strict=True))

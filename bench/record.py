@@ -158,7 +158,7 @@ class Stability(_Strict):
 
     Attributes:
         collapse: when retain accuracy was first 5 points under its value at T*, or a loss was not finite; the horizon
-            if that never happened.
+            if that never happened, 0 if the model was not 5 points better than chance at T*.
         collapsed: whether it happened.
         loss_slope: slope of the logarithm of the retain loss against steps / T*.
         drop_at_time: retain accuracy lost by the end of a second T*.
@@ -178,8 +178,8 @@ class Rules(_Strict):
     """What makes a verdict, fixed in the profile before anything is measured.
 
     Attributes:
-        memory_ratio: much less memory is at most this share of first-order ascent's.
-        tow_margin: competitive is a ToW no more than this below first-order ascent's.
+        memory_ratio: much less memory is below this share of first-order ascent's.
+        tow_margin: competitive is a ToW less than this below first-order ascent's.
         matched_distance: how much farther from the original than at T*, as a share of the norm of its parameters.
         matched_rise: how much higher a forget loss than at T*, in nats.
     """

@@ -7,6 +7,7 @@ also where the model has moved equally far, and where the forget loss has risen 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import linear_regression
 
 from bench.record import Curve, Rules, Stability
@@ -28,7 +29,7 @@ class _Look:
 
 
 def stability(
-    curve: Curve, completed: int, horizon: float, rules: Rules, norm: float, diverged: int | None = None
+    curve: Curve, completed: int, horizon: float, rules: Rules, norm: float, chance: float, diverged: int | None = None
 ) -> Stability:
     """The statistics of a run that completed.
 
@@ -37,23 +38,41 @@ def stability(
         horizon: multiples of T* for which the run was to go on.
         rules: where displacement and forget loss are matched.
         norm: L2 norm of the original's parameters, the unit of `rules.matched_distance`.
+        chance: retain accuracy of a model that always says the same, in percent. One that is within 5 points of it at T*
+            has collapsed already: it has nothing more to lose, and no drop is read off it.
         diverged: the step whose loss was not finite, if one was; a run that cannot go on counts as staying there.
     """
     looks = _looks(curve, completed)
+    if looks[0].retain_accuracy < chance + COLLAPSE:
+        return Stability(collapse=0.0, collapsed=True, loss_slope=_slope(looks))
     collapsed_at = _collapse(looks, None if diverged is None else (diverged - completed) / completed)
 
-    def drop(passed: Callable[[_Look], bool]) -> float | None:
-        found = next(filter(passed, looks), looks[-1] if diverged is not None else None)
-        return None if found is None else looks[0].retain_accuracy - found.retain_accuracy
+    def drop(of: Callable[[_Look], float], rise: float) -> float | None:
+        kept = _accuracy_at(looks, of, of(looks[0]) + rise, stays=diverged is not None)
+        return None if kept is None else looks[0].retain_accuracy - kept
 
     return Stability(
         collapse=horizon if collapsed_at is None else min(collapsed_at, horizon),
         collapsed=collapsed_at is not None,
         loss_slope=_slope(looks),
-        drop_at_time=drop(lambda look: look.time >= 1),
-        drop_at_distance=drop(lambda look: look.distance - looks[0].distance >= rules.matched_distance * norm),
-        drop_at_forget_loss=drop(lambda look: look.forget_loss - looks[0].forget_loss >= rules.matched_rise),
+        drop_at_time=drop(lambda look: look.time, 1.0),
+        drop_at_distance=drop(lambda look: look.distance, rules.matched_distance * norm),
+        drop_at_forget_loss=drop(lambda look: look.forget_loss, rules.matched_rise),
     )
+
+
+def _accuracy_at(looks: list[_Look], of: Callable[[_Look], float], point: float, stays: bool) -> float | None:
+    """Retain accuracy where `of` first comes to `point`, interpolated between the evaluations around it.
+
+    Where the later of them is infinite, it is the later one's. Without one that comes so far it is the last one's if
+    the run `stays` where it ended, else None.
+    """
+    for before, after in pairwise(looks):
+        if of(after) >= point:
+            share = (point - of(before)) / (of(after) - of(before))  # 0 of an infinite rise
+            share = share if math.isfinite(of(after)) else 1.0
+            return before.retain_accuracy + share * (after.retain_accuracy - before.retain_accuracy)
+    return looks[-1].retain_accuracy if stays else None
 
 
 def _looks(curve: Curve, completed: int) -> list[_Look]:
@@ -78,9 +97,7 @@ def _or_infinite(value: float | None) -> float:
 
 
 def _collapse(looks: list[_Look], diverged: float | None) -> float | None:
-    """When the model collapsed; None if it did not. One with no 5 points left to lose had collapsed at T*."""
-    if looks[0].retain_accuracy < COLLAPSE:
-        return 0.0
+    """When the model collapsed; None if it did not."""
     floor = looks[0].retain_accuracy - COLLAPSE
     seen = next((look.time for look in looks if look.retain_accuracy <= floor or not look.finite), None)
     times = [time for time in (seen, diverged) if time is not None]

@@ -26,6 +26,8 @@ from bench.workloads.training import train_from_scratch, training_steps
 from zo_core import Trajectory
 
 KIND: Kind = "unlearning"
+DROPS = ("drop_at_time", "drop_at_distance", "drop_at_forget_loss")
+COARSE = 10  # steps: a T* below that makes relative time coarse
 
 
 def test_unlearning(case: Case, suite: Suite, benchmark: Any) -> None:
@@ -52,7 +54,7 @@ def measure(case: Case, suite: Suite, benchmark: Any, size: int) -> Record:
 
 def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -> Record:
     """Follow a run to completion and beyond, find what it cost to completion, and let the result relearn."""
-    trajectory = erasure.follow(suite.materials.tracker("unlearning", None), erasure.plan.horizon)
+    trajectory, _ = erasure.follow(suite.materials.tracker("unlearning", None), erasure.plan.horizon)
     model, steps = erasure.fresh_model(), trajectory.completed
     if steps is None:
         cost = Cost(Completion(reached=False), notes=_not_completed(erasure, trajectory))
@@ -86,7 +88,8 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any, size: int
     case, training, retain = erasure.case, erasure.plan.training, erasure.split.retain
     start = (case.model, erasure.data, retain, training, case.seed, torch.device(case.device))
     steps = training_steps(training, len(retain))
-    spent = float(steps * methods.get(case.method).forward_equivalents)
+    of_a_batch = training.batch_size / case.batch_size  # a forward-equivalent is a pass of one batch of the case's size
+    spent = steps * of_a_batch * methods.get(case.method).forward_equivalents
 
     def retrain() -> float:
         train_from_scratch(*start)
@@ -139,15 +142,21 @@ def _stability(
         erasure.plan.horizon,
         rules,
         erasure.norm,
+        erasure.chance,
         trajectory.diverged,
     )
+    if found.collapse == 0 and found.collapsed:
+        wrecked = "the model had collapsed at completion: its retain accuracy is near chance"
+        return found, dict.fromkeys((f"stability.{name}" for name in DROPS), wrecked)
     reasons = {
         "loss_slope": "fewer than two evaluations have a finite retain loss",
         "drop_at_time": "the horizon is shorter",
         "drop_at_distance": "the model did not move so far within the horizon",
         "drop_at_forget_loss": "the forget loss did not rise so high within the horizon",
     }
-    return found, _missing("stability", found, reasons)
+    steps = trajectory.completed
+    coarse = {"stability.collapse": f"T* is {steps} steps, so relative time is known to {1 / steps:.0%}"}
+    return found, _missing("stability", found, reasons) | (coarse if steps < COARSE else {})
 
 
 def _missing(group: str, figures: BaseModel, reasons: dict[str, str]) -> dict[str, str]:

@@ -24,11 +24,11 @@ from bench.json_option import ROOT
 from bench.materials import Materials, profile_library
 from bench.methods import check_method, methods
 from bench.options import CHECKPOINTS
-from bench.preflight import check_data, check_names, prepare_folder
+from bench.preflight import check_data, check_device, check_names, prepare_file, prepare_folder
 from bench.profile import Profile, Tuned, TuningPlan, load_profile, profile_path
 from bench.progress import Progress
 from bench.record import Machine
-from bench.tuning import Score, Trial, TuningCost, at_an_edge, choose, pilots, scores, try_arm, tunable
+from bench.tuning import Score, Trial, TuningCost, choose, doubts, pilots, scores, try_arm, tunable
 from bench.workloads.datasets import Library
 
 TABLES = ("costs", "scores", "trials")
@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
             _check_tunable(arm)
         library = profile_library(profile, options.data_root, options.download)
         check_data(library, [case for plan in profile.unlearning for case in profile.pilot_cases(plan, tuning)])
+        prepare_file(profile_path(options.profile))
         prepare_folder(options.checkpoints)
         path = profile_path(options.profile)
         found = _read(path.with_suffix(".tuning.json"), _identity(profile, tuning, library))
@@ -104,17 +105,18 @@ def _search(arms: list[str], tuning: TuningPlan, materials: Materials, meter: Me
                 basis=None if window.joules is None else window.basis,
             )
         )
-        chosen = choose(scores(trials))
         write_text(path.with_suffix(".tuning.json"), found.text())
-        progress.end_case(_said(arm, chosen, tuning))
+        progress.end_case(_said(scores(trials), tuning))
     progress.close()
 
 
-def _said(arm: str, chosen: dict[tuple[int, str], Tuned], tuning: TuningPlan) -> str:
-    if not chosen:
-        return "never complete: its entry in the profile stays as it is"
-    edge = " (at the edge of the grid: widen it)" if any(at_an_edge(best, tuning) for best in chosen.values()) else ""
-    return "; ".join(_as_toml(best) for best in chosen.values()) + edge
+def _said(found: list[Score], tuning: TuningPlan) -> str:
+    """What was chosen for one arm, plan by plan, with whatever speaks against relying on it."""
+    words = []
+    for (plan, arm), best in choose(found).items():
+        doubt = ", ".join(doubts(plan, arm, best, found, tuning))
+        words.append(_as_toml(best) + (f" ({doubt})" if doubt else ""))
+    return "; ".join(words) or "never complete: its entry in the profile stays as it is"
 
 
 def _put_into_profile(path: Path, chosen: dict[tuple[int, str], Tuned]) -> None:
@@ -134,6 +136,7 @@ def _as_toml(best: Tuned) -> str:
 def _load(name: str) -> tuple[Profile, TuningPlan]:
     profile = load_profile(name)
     check_names(profile)
+    check_device(profile.devices[0])
     if profile.tuning is None or not profile.unlearning:
         raise ValueError(f"{profile.name}: add a [tuning] table with seeds and learning_rates, and an [unlearning] one")
     return profile, profile.tuning

@@ -36,7 +36,7 @@ class Trial(_Strict):
         plan: which [[unlearning]] table of the profile, from 0.
         step: T*; None if the run did not complete.
         tow, retain_accuracy: at T*, in [0, 1] and in percent; None likewise.
-        forward_equivalents: of all steps that were taken.
+        forward_equivalents: of all steps that were taken, and of preparing them.
         seconds: it took, evaluations included.
     """
 
@@ -121,16 +121,26 @@ def choose(found: Iterable[Score]) -> dict[tuple[int, str], Tuned]:
     return {which: _cheapest_of_the_best(points) for which, points in completing.items()}
 
 
-def at_an_edge(chosen: Tuned, tuning: TuningPlan) -> bool:
-    """Whether a better learning rate may lie outside the grid."""
-    return len(tuning.learning_rates) > 1 and chosen.lr in (min(tuning.learning_rates), max(tuning.learning_rates))
+def doubts(plan: int, method: str, chosen: Tuned, found: Iterable[Score], tuning: TuningPlan) -> list[str]:
+    """What may have kept a better point from being found, and what to do about it; empty if nothing did."""
+    rates, sizes = sorted(tuning.learning_rates), sorted(tuning.eps)
+    said = []
+    if len(rates) > 1 and chosen.lr in (rates[0], rates[-1]):
+        said.append("at the edge of the grid: widen it")
+    if len(sizes) > 2 and chosen.eps in (sizes[0], sizes[-1]) and methods.get(method).zeroth_order:
+        said.append("at the edge of the grid of eps: widen it")
+    slower = [rate for rate in rates if rate < chosen.lr][-1:]
+    next_to_it = [s for s in found if (s.plan, s.method) == (plan, method) and s.lr in slower]
+    if next_to_it and all(score.completed < score.runs for score in next_to_it):
+        said.append("the next lower rate did not complete: raise max_steps")
+    return said
 
 
 def _try(number: int, erasure: Erasure, method: str, lr: float, eps: float | None) -> Trial:
     start = time.perf_counter()
     case = erasure.case.model_copy(update={"method": method})
     given = Hyperparameters(lr, 1e-3 if eps is None else eps, case.seed)
-    trajectory = replace(erasure, case=case, hyperparameters=given).follow(lambda batches: batches, horizon=0)
+    trajectory, spent = replace(erasure, case=case, hyperparameters=given).follow(lambda batches: batches, horizon=0)
     seen = trajectory.at_completion()
     return Trial(
         plan=number,
@@ -143,7 +153,7 @@ def _try(number: int, erasure: Erasure, method: str, lr: float, eps: float | Non
         step=trajectory.completed,
         tow=None if seen is None else tug_of_war(seen, erasure.retrained),
         retain_accuracy=None if seen is None else seen.retain_accuracy,
-        forward_equivalents=trajectory.steps[-1] * methods.get(method).forward_equivalents,
+        forward_equivalents=spent,
         seconds=time.perf_counter() - start,
     )
 

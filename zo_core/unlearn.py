@@ -29,7 +29,8 @@ class Trajectory(Generic[E]):
         evaluations: what `evaluate` returned at those steps.
         completed: T*, the first of `steps` at which the stop rule held; None if it never did. 0 means that there was
             nothing to do; the run ended there.
-        diverged: the step whose loss was not finite; None if all were. The run ended there, with a last evaluation.
+        diverged: the step whose loss was not finite; None if all were. The run ended there. What that step made of the
+            model is not looked at: first- and zeroth-order optimizers leave it in different states.
     """
 
     steps: tuple[int, ...]
@@ -80,7 +81,6 @@ def unlearn(
     last, due = max_steps, next(schedule, None)
     for step, batch in enumerate(batches, start=1):
         if not math.isfinite(_loss_or_nan(optimizer, partial(objective, model, *batch))):
-            steps, evaluations = [*steps, step], [*evaluations, evaluate()]
             return Trajectory(tuple(steps), tuple(evaluations), completed_at, diverged=step)
         if step in (due, last):
             steps.append(step)
