@@ -38,8 +38,8 @@ def stability(
         horizon: multiples of T* for which the run was to go on.
         rules: where displacement and forget loss are matched.
         norm: L2 norm of the original's parameters, the unit of `rules.matched_distance`.
-        chance: retain accuracy of a model that always says the same, in percent. One that is within 5 points of it at T*
-            has collapsed already: it has nothing more to lose, and no drop is read off it.
+        chance: retain accuracy of a model that always says the same, in percent. One that is within 5 points of it at
+            T* has collapsed already: it has nothing more to lose, and no drop is read off it.
         diverged: the step whose loss was not finite, if one was; a run that cannot go on counts as staying there.
     """
     looks = _looks(curve, completed)

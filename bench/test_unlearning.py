@@ -124,7 +124,7 @@ def _quality(erasure: Erasure, seen: Evaluation | None, model: nn.Module) -> tup
     worth = quality(seen, erasure.retrained, of_a_class, relearn_steps(erasure, model))
     reasons = {
         "ta_forgotten": "there are no test data of the class" if of_a_class else "no class is forgotten",
-        "mia_auc": "there are no unseen samples of the forget set's kind",
+        "mia_auc": "there are no unseen samples of the forget set's kind, or their losses are not finite",
         "relearn_steps": f"forget accuracy was not near the original's within {MOST_STEPS} steps",
     }
     return worth, _missing("quality", worth, reasons)

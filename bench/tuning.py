@@ -107,7 +107,7 @@ def try_arm(method: str, tuning: TuningPlan, erasures: Iterable[tuple[int, Erasu
 
 
 def scores(trials: Iterable[Trial]) -> list[Score]:
-    """One for every point of the grid, in the order of plan, method, eps and lr."""
+    """One for every point of the grid, in the order of plan, method, lr and eps."""
     ordered = sorted(trials, key=_point)
     return [_score(*point, list(runs)) for point, runs in groupby(ordered, key=_point)]
 

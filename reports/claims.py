@@ -1,8 +1,10 @@
 """The verdicts: the paper's three claims, each as tests whose rules were fixed in the profile before the run.
 
 A test compares zeroth- with first-order ascent seed by seed, in one setting (model, data, batch size, scenario), and
-sets the 95 % t-interval of the mean against a bound. A claim is supported if every one of its tests supports it, not
-supported if one of them speaks against it, and otherwise not shown. The intervals are not widened for their number.
+sets the 95 % t-interval of the mean against a bound. It shows nothing where a seed lacks the figure, because a run did
+not complete or did not get so far: what is missing is not missing by chance. A claim is supported if every one of its
+tests supports it, not supported if one of them speaks against it, and otherwise not shown. The intervals are not
+widened for their number.
 """
 
 import math
@@ -55,7 +57,11 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Test:
-    """A statistic in one setting, and what it says. `pairs` is the number of seeds that both arms were run with."""
+    """A statistic in one setting, and what it says.
+
+    Attributes:
+        pairs: the number of seeds that both arms were run with, but for those with nothing to forget.
+    """
 
     __test__ = False  # not one of pytest's
 
@@ -72,9 +78,9 @@ class Test:
 
     @property
     def verdict(self) -> Verdict:
-        """By the rule; no verdict from fewer than three seeds."""
+        """By the rule; none from fewer than three seeds, or where a seed lacks the figure."""
         low, high = self.interval.low, self.interval.high
-        if math.isnan(low):
+        if math.isnan(low) or self.interval.n < self.pairs:
             return "not shown"
         for_it, against = low > self.bound, high < self.bound
         if not self.statistic.above:
@@ -157,6 +163,8 @@ STATISTICS = (
 def claims(runs: pd.DataFrame, rules: Rules) -> list[Claim]:
     """The claims that the unlearning runs of one machine can say something about; empty without both arms.
 
+    A test whose control was not run is there, and shows nothing.
+
     Args:
         runs: rows of `results.csv`, with a column `setting`.
     """
@@ -179,10 +187,11 @@ def t_interval(values: pd.Series) -> Interval:
 
 def _tests(statistic: Statistic, runs: pd.DataFrame, rules: Rules) -> Iterator[Test]:
     for setting, cases in runs.groupby("setting", sort=False):
-        by_seed = {name: of_arm.set_index("seed") for name, of_arm in cases.groupby("method")}
-        if ZEROTH not in by_seed or statistic.first not in by_seed:
+        with_work = cases[cases["completion.step"] != 0]  # at 0 steps the original had nothing to forget
+        by_seed = {name: of_arm.set_index("seed") for name, of_arm in with_work.groupby("method")}
+        if ZEROTH not in by_seed or FIRST not in by_seed:
             continue
-        zeroth, first = by_seed[ZEROTH], by_seed[statistic.first]
+        zeroth, first = by_seed[ZEROTH], by_seed.get(statistic.first, by_seed[FIRST].iloc[:0])
         seeds = [seed for seed in zeroth.index if seed in first.index]
         values = pd.Series([statistic.of_pair(zeroth.loc[seed], first.loc[seed]) for seed in seeds], dtype=float)
         yield Test(statistic, str(setting), t_interval(values), len(seeds), statistic.bound(rules))

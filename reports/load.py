@@ -21,8 +21,9 @@ class Results:
     Attributes:
         runs: where the records come from, one a file, in the order given.
         cases: one row a case. Columns are the record's fields, joined by dots ("memory.tensor_peak_bytes"), `run`,
-            counted from 1 in `runs`, and `setting`, what an unlearning case has in common with those it is compared
-            with: model, data, batch size and scenario. Missing figures are NaN; `notes` says why, in one string.
+            counted from 1 in `runs`, and its rules, and `setting`, what an unlearning case has in common with those it
+            is compared with: model, data, batch size and scenario. Missing figures are NaN; `notes` says why, in one
+            string.
         curves: one row an evaluation: `run`, the case, and the record's curve columns; `relative_step` is
             step / T*, NaN in a run that did not complete.
     """
@@ -49,9 +50,10 @@ def load(paths: Sequence[Path]) -> Results:
     """
     files = [read_benchmark_json(path) for path in paths]
     cases, curves = [], []
-    for number, (_, records) in enumerate(files, start=1):
+    for number, (run, records) in enumerate(files, start=1):
+        rules = {f"rules.{name}": bound for name, bound in run.rules}
         for record in records:
-            cases.append({"run": number, "setting": _setting(record.case), **_flat(record)})
+            cases.append({"run": number, "setting": _setting(record.case), **_flat(record), **rules})
             curves.append(_curve(number, record))
     evaluations = [frame for frame in curves if frame is not None]
     return Results(

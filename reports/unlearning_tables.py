@@ -28,11 +28,11 @@ def verdict_table(found: Sequence[Claim]) -> Table | None:
         for test in claim.tests
     ]
     note = (
-        "Mean and 95 % t-interval over seeds, the two arms compared seed by seed; n counts the seeds "
-        f"for which both have the figure. No verdict from fewer than {LEAST_SEEDS}. Supported if the whole interval "
-        "is on the stated side of the bound, not supported if it is on the other. The bounds were written into the "
-        "profile before the run; the intervals are not widened for the number of tests. Every value follows from "
-        "results.csv."
+        "Mean and 95 % t-interval over seeds, the two arms compared seed by seed; n counts the seeds for which both "
+        f"have the figure. No verdict from fewer than {LEAST_SEEDS}, or where a seed lacks it. Supported if the whole "
+        "interval is on the stated side of the bound, not supported if it is on the other. The bounds were written "
+        "into the profile before the run; the intervals are not widened for the number of tests. Every value and "
+        "verdict follows from results.csv."
     )
     columns = ("claim", "setting", "statistic", "mean (95 % interval)", "n", "supported if all is", "verdict")
     return Table("The tests behind the verdicts", note, columns, tuple(rows)) if rows else None
@@ -103,7 +103,8 @@ def stability_table(results: Results) -> Table | None:
 
     def cells(runs: pd.DataFrame) -> dict[str, str]:
         done = _completed(runs)
-        collapsed = f"{(done['stability.collapsed'] == True).sum()} of {len(done)}"  # noqa: E712
+        known = done["stability.collapsed"].dropna()
+        collapsed = f"{(known == True).sum()} of {len(known)}"  # noqa: E712
         intervals = {
             name: interval_text(t_interval(pd.to_numeric(done[column])), form)
             for name, (column, form) in columns.items()
@@ -113,7 +114,8 @@ def stability_table(results: Results) -> Table | None:
     rules = results.rules
     note = (
         "From T* to the horizon: mean and 95 % t-interval over the seeds that have a figure. Collapse: retain accuracy "
-        "(RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never happened. "
+        "(RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never happened, 0 "
+        "where RA was within 5 points of chance at T* already. "
         "RA lost is in points. Matched displacement: the model is farther from the original than at T* by "
         f"{rules.matched_distance:g} of the original's norm; matched forget loss: it is {rules.matched_rise:g} nats "
         "higher than at T*."

@@ -1,6 +1,7 @@
 """`pytest bench/` as a person types it: names, bad input, the JSON's place, a kill and a resume."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -166,6 +167,14 @@ def test_what_is_measured_is_there_and_what_is_not_has_a_reason(straight: Path) 
     assert step.time.times_two_forwards > 0.8
 
 
+def test_retrain_is_charged_in_batches_of_the_erasures_size(straight: Path) -> None:
+    """Two epochs over what is left of 1,437 digits without class 3, in batches of 64, which are two of 32."""
+    record = records(straight)["test_unlearning[cnn-digits-b32-class:3-retrain-seed0]"]
+    retained = 1437 - 146
+    assert record.completion.step == 2 * math.ceil(retained / 64)
+    assert record.completion.forward_equivalents == record.completion.step * 3 * 2
+
+
 def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
     for method, cost in (("fo-ga", 3), ("zo-ga", 2)):
         record = records(straight)[f"test_unlearning[cnn-digits-b32-class:3-{method}-seed0]"]
@@ -192,8 +201,9 @@ def test_the_timed_erasure_repeats_the_run_that_was_followed(tmp_path: Path) -> 
     progress = Progress(total=1)
     erasure = prepare_erasure(case, Materials(profile, library(), tmp_path, progress))
     progress.close()
-    trajectory = erasure.follow(lambda batches: batches, horizon=1.0)
+    trajectory, spent = erasure.follow(lambda batches: batches, horizon=1.0)
     assert trajectory.completed
+    assert spent == 2 * trajectory.steps[-1]
     model = erasure.fresh_model()
     for _ in range(2):
         erasure.reset(model)

@@ -259,3 +259,22 @@ def test_no_such_profile() -> None:
 def test_a_profile_must_run_something() -> None:
     with pytest.raises(ValueError, match="runs nothing"):
         Profile(name="x", description="", dataset="digits", devices=["cpu"], threads=1, country="FRA", window_s=1)
+
+
+def test_two_tables_of_one_setting_keep_their_methods_apart(write) -> None:
+    """The second one's cases are its own, though all but the method is alike."""
+    first, head, rest = write_parts(Path(write()).read_text())
+    second = rest.replace('methods = ["retrain", "fo-ga"]', 'methods = ["zo-ga"]').replace(
+        "max_steps = 10", "max_steps = 99"
+    )
+    path = Path(write())
+    path.write_text(first + head.replace("[unlearning]", "[[unlearning]]") + rest + "\n[[unlearning]]\n" + second)
+    profile = load_profile(str(path))
+    found = {case.method: profile.plan_of(case).max_steps for case in profile.unlearning_cases()}
+    assert found == {"retrain": 10, "fo-ga": 10, "zo-ga": 99}
+
+
+def write_parts(text: str) -> tuple[str, str, str]:
+    """What stands before the [unlearning] table, its head, and the rest of it."""
+    before, head, rest = text.partition("[unlearning]\n")
+    return before, head, rest

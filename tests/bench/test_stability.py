@@ -10,7 +10,7 @@ from bench.record import Curve, Rules, Stability
 from bench.stability import stability
 
 Value = float | None
-COMPLETED, HORIZON, NORM = 10, 3.0, 20.0
+COMPLETED, HORIZON, NORM, CHANCE = 10, 3.0, 20.0, 11.0
 STEPS = tuple(range(0, 41, 5))
 
 
@@ -30,7 +30,7 @@ def curve(steps: Sequence[int] = STEPS, **columns: Callable[[float], Value]) -> 
 
 
 def found(seen: Curve, diverged: int | None = None) -> Stability:
-    return stability(seen, COMPLETED, HORIZON, Rules(), NORM, diverged)
+    return stability(seen, COMPLETED, HORIZON, Rules(), NORM, CHANCE, diverged)
 
 
 def test_a_run_where_nothing_happens_is_censored_at_the_horizon() -> None:
@@ -142,18 +142,31 @@ def test_drops_at_matched_points() -> None:
     assert seen.drop_at_forget_loss == pytest.approx(6)
 
 
-def test_between_two_evaluations_the_later_one_counts() -> None:
+def test_between_two_evaluations_accuracy_is_interpolated() -> None:
+    """Accuracy falls by a point a T*; at t = 1, at 6 of distance (t = 0.5), at 8 nats (t = 5 / 3)."""
     seen = found(
         curve(
-            (0, 10, 15, 22, 30, 40),
+            (0, 10, 12, 22, 40),
             retain_accuracy=lambda t: 98.0 - t,
             distance=lambda t: 4.0 + 4 * t,
             forget_loss=lambda t: 3.0 + 3 * t,
         )
     )
-    assert seen.drop_at_time == pytest.approx(1.2)
+    assert seen.drop_at_time == pytest.approx(1)
     assert seen.drop_at_distance == pytest.approx(0.5)
-    assert seen.drop_at_forget_loss == pytest.approx(2)
+    assert seen.drop_at_forget_loss == pytest.approx(5 / 3)
+
+
+def test_a_jump_past_the_matched_point_is_not_charged_with_all_of_it() -> None:
+    """From 3 to 103 nats in one step, and 80 points down: at 8 nats it is a twentieth of that."""
+    seen = found(
+        curve(
+            (0, 10, 11),
+            retain_accuracy=lambda t: 98.0 if t <= 0 else 18.0,
+            forget_loss=lambda t: 3.0 if t <= 0 else 103.0,
+        )
+    )
+    assert seen.drop_at_forget_loss == pytest.approx(4)
 
 
 def test_an_accuracy_that_rises_is_a_negative_drop() -> None:
@@ -173,20 +186,22 @@ def test_what_is_not_finite_is_beyond_any_matched_point(column: str) -> None:
     assert {"distance": seen.drop_at_distance, "forget_loss": seen.drop_at_forget_loss}[column] == 88
 
 
-@pytest.mark.parametrize("accuracy", [0.0, 3.0, 5.0])
-def test_a_model_without_five_points_to_lose_had_collapsed_at_completion(accuracy: float) -> None:
-    """Else it could never collapse, and the worst model would look the most stable."""
-    seen = found(curve(retain_accuracy=lambda t: accuracy if t <= 0 else accuracy / 2))
-    if accuracy < 5:
-        assert (seen.collapse, seen.collapsed) == (0, True)
-    else:
-        assert (seen.collapse, seen.collapsed) == (HORIZON, False)
+@pytest.mark.parametrize("accuracy", [0.0, 11.0, 15.9])
+def test_a_model_near_chance_had_collapsed_at_completion(accuracy: float) -> None:
+    """Else it could never lose five points, and the worst model would look the most stable."""
+    seen = found(curve(retain_accuracy=lambda _: accuracy, distance=lambda t: 4 + 9 * t))
+    assert (seen.collapse, seen.collapsed) == (0, True)
+    assert (seen.drop_at_time, seen.drop_at_distance, seen.drop_at_forget_loss) == (None, None, None)
+
+
+def test_a_model_five_points_better_than_chance_has_something_to_lose() -> None:
+    assert found(curve(retain_accuracy=lambda _: CHANCE + 5)).collapsed is False
 
 
 def test_rules_and_norm_say_where_to_match() -> None:
     seen = curve(tuple(range(41)), retain_accuracy=lambda t: 98 - t, distance=lambda t: t, forget_loss=lambda t: t)
     rules = Rules(matched_distance=0.25, matched_rise=1.5)
-    here = stability(seen, COMPLETED, HORIZON, rules, norm=8.0)
+    here = stability(seen, COMPLETED, HORIZON, rules, norm=8.0, chance=CHANCE)
     assert here.drop_at_distance == pytest.approx(2)
     assert here.drop_at_forget_loss == pytest.approx(1.5)
 
@@ -195,6 +210,6 @@ def test_figures_depend_on_relative_time_alone() -> None:
     """A run ten times as long with the same curve has the same figures."""
     short = curve(retain_loss=lambda t: 1 + t**2, retain_accuracy=lambda t: 98 - 3 * t, distance=lambda t: 4 + 2 * t)
     long = short.model_copy(update={"step": [10 * step for step in short.step]})
-    one, other = found(short), stability(long, 10 * COMPLETED, HORIZON, Rules(), NORM)
+    one, other = found(short), stability(long, 10 * COMPLETED, HORIZON, Rules(), NORM, CHANCE)
     assert one.collapsed
     assert one == other

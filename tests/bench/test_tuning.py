@@ -9,7 +9,7 @@ import pytest
 
 from bench.profile import Tuned, TuningPlan, load_profile
 from bench.tune import main
-from bench.tuning import Trial, at_an_edge, choose, grid, scores, tunable
+from bench.tuning import Trial, choose, doubts, grid, scores, tunable
 from tests.bench.test_command_line import ROOT
 
 PROFILE = """description = "small"  # and this stays
@@ -93,9 +93,28 @@ def test_an_arm_that_completed_with_no_worth_has_one() -> None:
     assert choose(scores([trial(0.1, 0.0), trial(0.2, None)])) == {(0, "fo-ga"): Tuned(lr=0.1)}
 
 
-@pytest.mark.parametrize(("lr", "edge"), [(0.1, True), (0.2, False), (0.3, True)])
-def test_a_choice_at_the_edge_of_the_grid_is_known(lr: float, edge: bool) -> None:
-    assert at_an_edge(Tuned(lr=lr), TuningPlan(seeds=[7], learning_rates=[0.1, 0.2, 0.3])) is edge
+@pytest.mark.parametrize(
+    ("lr", "doubted"),
+    [
+        (0.1, ["at the edge of the grid: widen it"]),
+        (0.2, ["the next lower rate did not complete: raise max_steps"]),
+        (0.3, []),
+        (0.4, ["at the edge of the grid: widen it"]),
+    ],
+)
+def test_what_may_have_hidden_a_better_point_is_told(lr: float, doubted: list[str]) -> None:
+    """At 0.1 one of two runs did not complete."""
+    tuning = TuningPlan(seeds=[7], learning_rates=[0.4, 0.1, 0.2, 0.3])
+    found = scores([trial(0.1, 0.9), trial(0.1, None), *(trial(lr, 0.9) for lr in (0.2, 0.3, 0.4))])
+    assert doubts(0, "fo-ga", Tuned(lr=lr), found, tuning) == doubted
+
+
+def test_the_grid_of_eps_has_edges_only_for_arms_that_use_it() -> None:
+    tuning = TuningPlan(seeds=[7], learning_rates=[0.1], eps=[1e-3, 1e-2, 1e-1])
+    said = ["at the edge of the grid of eps: widen it"]
+    assert doubts(0, "zo-ga", Tuned(lr=0.1, eps=1e-1), [], tuning) == said
+    assert doubts(0, "zo-ga", Tuned(lr=0.1, eps=1e-2), [], tuning) == []
+    assert doubts(0, "fo-ga", Tuned(lr=0.1), [], tuning) == []
 
 
 def test_every_arm_has_the_same_rates_and_zeroth_order_ones_every_eps_as_well() -> None:
@@ -165,6 +184,7 @@ def test_what_was_tried_is_not_tried_again_and_another_grid_is(profile: Path) ->
             "small: add a [tuning] table",
         ),
         ("seeds = [7]", "seeds = [0]", "seed 0 is for tuning and for results; take another for [tuning]"),
+        ('["cpu"]', '["xpu"]', "device 'xpu' is not available here; choose from: cpu"),
         ('"class:3"', '"class:31"', "no such class in the data"),
         ("learning_rates = [1e-6, 3e-2]", "learning_rates = []", "tuning.learning_rates"),
     ],
@@ -201,7 +221,7 @@ def test_it_is_a_command(profile: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "[1/1] fo-ga  { lr = 0.03 } (at the edge of the grid: widen it)" in done.stdout
+    assert "[1/1] fo-ga  { lr = 0.03 } (at the edge of the grid: widen it, " in done.stdout
     cost = json.loads(profile.with_suffix(".tuning.json").read_text())["costs"][0]
     assert cost["forward_equivalents"] == 60 + 3 * sum(
         t["step"] for t in json.loads(profile.with_suffix(".tuning.json").read_text())["trials"] if t["step"]

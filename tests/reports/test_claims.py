@@ -87,14 +87,18 @@ def test_two_seeds_give_no_verdict(write_json: Write) -> None:
 def test_a_claim_holds_only_where_every_test_supports_it(write_json: Write) -> None:
     """Longer until collapse, a gentler slope and less lost at matched displacement, but not at matched forget loss."""
     better = {"collapse": 2.0, "loss_slope": 0.5, "drop_at_distance": 1.0}
-    supported = found(write_json, both(3, nothing, lambda _: better | {"drop_at_forget_loss": 1.0}))[STABILITY]
+    matched = [run("fo-ga-matched", seed) for seed in range(3)]
+    all_better = both(3, nothing, lambda _: better | {"drop_at_forget_loss": 1.0})
+    supported = found(write_json, all_better + matched)[STABILITY]
     assert supported.verdict == "supported"
-    assert len(supported.tests) == 4
-    mixed = found(write_json, both(3, nothing, lambda _: better | {"drop_at_forget_loss": 9.0}))[STABILITY]
+    assert len(supported.tests) == 5
+    mixed = found(write_json, both(3, nothing, lambda _: better | {"drop_at_forget_loss": 9.0}) + matched)[STABILITY]
     assert mixed.verdict == "not supported"
-    assert [test.verdict for test in mixed.tests] == ["supported"] * 3 + ["not supported"]
-    unknown = found(write_json, both(3, nothing, lambda _: better))[STABILITY]
+    assert [test.verdict for test in mixed.tests] == ["supported"] * 3 + ["not supported", "supported"]
+    unknown = found(write_json, both(3, nothing, lambda _: better) + matched)[STABILITY]
     assert unknown.verdict == "not shown"
+    without_control = found(write_json, all_better)[STABILITY]
+    assert (without_control.verdict, without_control.tests[-1].pairs) == ("not shown", 0)
 
 
 def test_the_control_with_equally_long_steps_is_a_test_of_its_own(write_json: Write) -> None:
@@ -110,6 +114,22 @@ def test_a_run_that_never_completed_is_no_number(write_json: Write) -> None:
     records[-1] = unlearning_record("zo-ga", 2, completed=None)
     (test,) = found(write_json, records)[QUALITY].tests
     assert (test.interval.n, test.pairs, test.verdict) == (2, 3, "not shown")
+
+
+def test_many_seeds_do_not_make_up_for_those_that_did_not_complete(write_json: Write) -> None:
+    """Four of five agree to the digit; the fifth never got there."""
+    records = both(5, nothing, nothing)
+    records[-1] = unlearning_record("zo-ga", 4, completed=None)
+    claim = found(write_json, records)[QUALITY]
+    assert (claim.tests[0].interval.n, claim.verdict) == (4, "not shown")
+
+
+def test_where_there_was_nothing_to_forget_nothing_is_shown(write_json: Write) -> None:
+    records = both(3, nothing, nothing)
+    for place, record in enumerate(records):
+        done = record.completion.model_copy(update={"step": 0})  # type: ignore[union-attr]
+        records[place] = record.model_copy(update={"completion": done})
+    assert found(write_json, records) == {}
 
 
 def test_without_both_arms_there_is_nothing_to_say(write_json: Write) -> None:
@@ -149,13 +169,19 @@ def test_a_reader_finds_every_verdict_again_from_the_csv(write_json: Write, tmp_
         - wide["stability.drop_at_forget_loss", "zo-ga"],
     }
     tests = [test for claim in claims(results.of_kind("unlearning"), results.rules) for test in claim.tests]
-    assert len(tests) == len(by_hand)
+    tests.pop()  # the control that was not run
+    bounds = [table["rules.memory_ratio"][0], -table["rules.tow_margin"][0], 0, 0, 0, 0]
+    assert len(tests) == len(by_hand) == len(bounds)
     page = (tmp_path / "out" / "index.html").read_text()
-    for test, (words, values) in zip(tests, by_hand.items(), strict=True):
+    for test, bound, (words, values) in zip(tests, bounds, by_hand.items(), strict=True):
         assert test.statistic.name.startswith(words)
         half = stats.t.ppf(0.975, 3) * values.std() / 2
         expected = (values.mean(), values.mean() - half, values.mean() + half)
         assert (test.interval.mean, test.interval.low, test.interval.high) == pytest.approx(expected)
+        side = -1 if words == "peak of live" else 1  # memory is to lie below
+        for_it = min(side * (expected[1] - bound), side * (expected[2] - bound)) > 0
+        against = max(side * (expected[1] - bound), side * (expected[2] - bound)) < 0
+        assert test.verdict == ("supported" if for_it else "not supported" if against else "not shown")
         mean, low, high = (format(value, ".3g") for value in expected)
         assert f"<td>{mean} ({low} to {high})</td>" in page
 

@@ -126,39 +126,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(model: nn.Module, zeroth_order: 
         objective=objective,
     )
     assert trajectory.diverged == 3
-    assert trajectory.steps == (0, 1, 2, 3)
-
-
-@pytest.mark.parametrize("zeroth_order", [True, False])
-def test_a_run_that_diverges_is_looked_at_once_more(model: nn.Module, zeroth_order: bool) -> None:
-    """A zeroth-order step that saw no number took back its perturbation; a first-order one has wrecked the weights.
-
-    T* stays what it was, and where no evaluation was due there is one all the same.
-    """
-
-    def objective(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return cross_entropy(model, inputs, targets) * (torch.nan if inputs[0, 0] == 13 else 1)
-
-    good, poison = next(batches()), (torch.full((8, 4), 13.0), torch.zeros(8, dtype=torch.int64))
-    kind = ZOSGD if zeroth_order else torch.optim.SGD
-    start = model[0].weight.detach().clone()
-    trajectory = unlearn(
-        model,
-        kind(model.parameters(), lr=0.01),
-        [good] * 5 + [poison] + [good] * 5,
-        evaluate=lambda: copy.deepcopy(model.state_dict()),
-        completed=lambda seen: not torch.equal(seen["0.weight"], start),
-        max_steps=9,
-        horizon=4.0,
-        objective=objective,
-        evaluate_at=(2, 5),
-    )
-    assert (trajectory.steps, trajectory.completed, trajectory.diverged) == ((0, 2, 5, 6), 2, 6)
-    before, after = (seen["3.bias"] for seen in trajectory.evaluations[-2:])
-    if zeroth_order:
-        assert torch.allclose(after, before, rtol=0, atol=1e-6)
-    else:
-        assert after.isnan().all()
+    assert trajectory.steps == (0, 1, 2)
 
 
 def test_geometric_steps_begin_one_by_one_and_then_grow_by_the_ratio() -> None:
