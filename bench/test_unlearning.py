@@ -155,7 +155,7 @@ def _stability(
         "drop_at_forget_loss": "the forget loss did not rise so high within the horizon",
     }
     steps = trajectory.completed
-    coarse = {"stability.collapse": f"T* is {steps} steps, so relative time is known to {1 / steps:.0%}"}
+    coarse = {"stability.collapse": f"T* is step {steps}, so relative time is known to {1 / steps:.0%}"}
     return found, _missing("stability", found, reasons) | (coarse if steps < COARSE else {})
 
 
