@@ -99,6 +99,7 @@ class Erasure:
             max_steps=self.plan.max_steps,
             horizon=horizon,
             objective=arm.objective,
+            train_mode=self.plan.train_mode,
             evaluate_at=geometric_steps(self.plan.resolution),
         )
         return trajectory, self._spent(arm, trajectory.steps[-1])
@@ -114,6 +115,7 @@ class Erasure:
             completed=lambda _: False,
             max_steps=steps,
             objective=arm.objective,
+            train_mode=self.plan.train_mode,
             evaluate_at=(),
         )
         return self._spent(arm, steps)

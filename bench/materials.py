@@ -39,8 +39,11 @@ class Materials:
 
     def stand_in(self, case: Case) -> StandIn:
         """What stands in for the case wherever only its memory matters."""
-        training = None if case.scenario is None else self.profile.plan_of(case).training
-        return StandIn.of(case, self.data_of(case).spec, training)
+        spec = self.data_of(case).spec
+        if case.scenario is None:
+            return StandIn.of(case, spec, None)
+        plan = self.profile.plan_of(case)
+        return StandIn.of(case, spec, plan.training, plan.train_mode)
 
     def trained(self, case: Case, indices: Tensor) -> nn.Module:
         """The model of an unlearning case, trained on the samples at `indices`; from the cache where it is there."""

@@ -75,8 +75,8 @@ class UnlearningPlan(_Table):
 
     A run gives up after `max_steps` without completion and goes on for `horizon` times T* after it. It is evaluated
     at every step up to 1 / (`resolution` - 1), then at steps each `resolution` times the one before; on the whole
-    forget and test data, and on `retain_evaluated` samples of the retain set (None for all). `dataset` is used instead
-    of the profile's.
+    forget and test data, and on `retain_evaluated` samples of the retain set (None for all). Batch norm is
+    frozen unless `train_mode` is on. `dataset` is used instead of the profile's.
     """
 
     model: str
@@ -90,6 +90,7 @@ class UnlearningPlan(_Table):
     max_steps: Positive
     resolution: Annotated[float, Field(gt=1, le=2)] = 1.05
     retain_evaluated: Positive | None = None
+    train_mode: bool = False
     training: Training
     hyperparameters: dict[str, Tuned] = {}
 

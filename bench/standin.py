@@ -26,6 +26,7 @@ class StandIn(BaseModel):
         case: the case; a scenario makes no difference.
         channels, classes: of its data.
         training: how Retrain trains; None for other methods.
+        train_mode: whether the model is in train mode.
         modules: what must be imported for the case's names to be registered.
     """
 
@@ -35,16 +36,18 @@ class StandIn(BaseModel):
     channels: int
     classes: int
     training: Training | None = None
+    train_mode: bool = False
     modules: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, case: Case, spec: ImageSpec, training: Training | None) -> "StandIn":
+    def of(cls, case: Case, spec: ImageSpec, training: Training | None, train_mode: bool = False) -> "StandIn":
         """The stand-in of a case in this process."""
         return cls(
             case=case,
             channels=spec.channels,
             classes=spec.classes,
             training=training if case.method == "retrain" else None,
+            train_mode=train_mode,
             modules=(models.module(case.model), methods.module(case.method)),
         )
 
@@ -75,7 +78,7 @@ class StandIn(BaseModel):
             return optimizer_step(model.train(), batch, training_optimizer(model, self.training))
         size = self.case.batch_size
         forget, retain = self._blanks(size), self._blanks(size)
-        request = Request(model.eval(), forget, retain, lambda: [next(forget)], self.classes, IDLE)
+        request = Request(model.train(self.train_mode), forget, retain, lambda: [next(forget)], self.classes, IDLE)
         return first_step(methods.get(self.case.method), request)
 
     def _blanks(self, batch_size: int) -> Iterator[Batch]:

@@ -54,11 +54,12 @@ def unlearn(
     horizon: float = 0.0,
     objective: Objective = cross_entropy,
     evaluate_at: Iterable[int] | None = None,
+    train_mode: bool = False,
 ) -> Trajectory[E]:
     """Step over `batches` until the stop rule holds, then on for `horizon` times as long.
 
-    The model is in eval mode throughout: batch norm is frozen, since perturbed forward passes would otherwise feed
-    its running statistics.
+    The model is in eval mode throughout, unless `train_mode`: batch norm is frozen, since perturbed forward passes
+    would otherwise feed its running statistics.
 
     Args:
         batches: the tensors that `objective` takes behind the model, at least as many as the run has steps: (inputs,
@@ -68,11 +69,12 @@ def unlearn(
         max_steps: give up here if the stop rule has not held by then.
         horizon: after completion at T*, go on to step (1 + horizon) * T*.
         evaluate_at: ascending step numbers; `geometric_steps()` if None.
+        train_mode: have the model in train mode instead; `evaluate` must leave it as it finds it.
 
     Returns:
         The trajectory; the model is left as the last step left it.
     """
-    model.eval()
+    model.train(train_mode)
     schedule = iter(geometric_steps() if evaluate_at is None else evaluate_at)
     steps, evaluations = [0], [evaluate()]
     completed_at = 0 if completed(evaluations[0]) else None

@@ -15,6 +15,7 @@ from bench.erasure import Erasure
 from bench.method import Batch, Hyperparameters, Request, Steps
 from bench.methods import CLIP, L1_STRENGTH, head, methods, methods_for
 from bench.optimizers import ClippedSGD, MaskedSGD
+from bench.quality import Evaluation
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import take_step
 
@@ -550,3 +551,22 @@ def test_a_wrong_label_says_nothing_about_the_sample(erasure_of: Of, monkeypatch
     expected = count / 81
     statistic = ((table - expected).square() / expected).sum().item()
     assert abs(statistic - 80) < 5 * math.sqrt(2 * 80)
+
+
+@pytest.mark.parametrize("train_mode", [False, True])
+def test_the_plan_says_which_mode_the_model_is_in(erasure_of: Callable[[str], Erasure], train_mode: bool) -> None:
+    """While it is followed, and while its cost is found."""
+    erasure = of_arm(erasure_of("class:3"), "fo-ga")
+    erasure = replace(erasure, plan=erasure.plan.model_copy(update={"train_mode": train_mode}))
+    modes: list[bool] = []
+    look = erasure.evaluate
+
+    def watch(model: nn.Module) -> Evaluation:
+        modes.append(model.training)
+        return look(model)
+
+    replace(erasure, evaluate=watch).follow(lambda batches: islice(batches, 2), horizon=0)
+    assert set(modes) == {train_mode}
+    model = erasure.fresh_model()
+    erasure.erase(model, 1)
+    assert model.training is train_mode

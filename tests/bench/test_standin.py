@@ -8,8 +8,11 @@ from bench.standin import StandIn
 from bench.workloads.models import ImageSpec
 
 
-@pytest.mark.parametrize(("method", "training"), [("retrain", True), ("fo-ga", False), ("zo-ga", False)])
-def test_only_retrain_trains(method: str, training: bool) -> None:
+@pytest.mark.parametrize(
+    ("method", "train_mode", "training"),
+    [("retrain", False, True), ("fo-ga", False, False), ("zo-ga", False, False), ("zo-ga", True, True)],
+)
+def test_only_retrain_trains_unless_the_plan_says_so(method: str, train_mode: bool, training: bool) -> None:
     """Retrain needs batch statistics and dropout, and takes batches of its own; every other arm keeps them frozen."""
     case = Case(
         method=method,
@@ -23,6 +26,6 @@ def test_only_retrain_trains(method: str, training: bool) -> None:
         scenario="class:3",
     )
     how = Training(epochs=1, batch_size=4, lr=0.1, weight_decay=1e-3)
-    step = StandIn.of(case, ImageSpec(1, 8, 10), how).prepare()
+    step = StandIn.of(case, ImageSpec(1, 8, 10), how, train_mode).prepare()
     assert {module.training for module in step.model.modules()} == {training}
-    assert len(step.batch[0]) == (4 if training else 2)
+    assert len(step.batch[0]) == (4 if method == "retrain" else 2)

@@ -81,6 +81,16 @@ def test_batch_norm_is_frozen(model: nn.Module) -> None:
     assert torch.equal(model[1].running_mean, before)
 
 
+@pytest.mark.parametrize(("zeroth_order", "updates"), [(False, 3), (True, 6)])
+def test_in_train_mode_every_forward_pass_feeds_batch_norm(model: nn.Module, zeroth_order: bool, updates: int) -> None:
+    """One pass a step by backpropagation, two by a zeroth-order step; batch norm counts them."""
+    kind = ZOSGD if zeroth_order else torch.optim.SGD
+    optimizer = kind(model.parameters(), lr=1e-3)
+    arguments = {"evaluate": lambda: 0, "completed": lambda _: False, "max_steps": 3}
+    unlearn(model.eval(), optimizer, batches(), train_mode=True, **arguments)  # type: ignore[arg-type]
+    assert model[1].num_batches_tracked == updates
+
+
 def test_it_goes_on_to_the_horizon_and_stops_there(model: nn.Module) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     trajectory, seen = counting(model, optimizer, completed=lambda n: n >= 7, max_steps=100, horizon=1.5)
