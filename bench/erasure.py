@@ -14,8 +14,8 @@ from bench.methods import methods
 from bench.profile import UnlearningPlan
 from bench.quality import Evaluation, Evaluator
 from bench.record import Case
+from bench.seeds import generator
 from bench.workloads.datasets import ImageData
-from bench.workloads.seeds import generator
 from bench.workloads.splits import Split, batches_once, endless_batches, split
 from zo_core import Trajectory, geometric_steps, unlearn
 

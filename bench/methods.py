@@ -27,7 +27,7 @@ from bench.mezo import MeZO
 from bench.optimizers import ClippedSGD, MaskedSGD
 from bench.profile import Training
 from bench.record import Kind
-from bench.workloads.seeds import generator
+from bench.seeds import generator
 from zo_core import ZOSGD, cross_entropy, l1_sparse, microbatched, neggrad_plus
 
 MICROBATCH = 1  # samples: the least memory there is

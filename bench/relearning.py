@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from bench.erasure import Erasure
-from bench.workloads.seeds import generator
+from bench.seeds import generator
 from bench.workloads.splits import batches_once, endless_batches
 from zo_core import unlearn
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from bench.seeds import generator
 from bench.workloads.datasets import ImageData
-from bench.workloads.seeds import generator
 
 FORMS = "class:K (an index or a name) or random:F (a fraction between 0 and 1)"
 
@@ -81,7 +81,7 @@ def endless_batches(
     Every batch is full, also where the samples do not divide evenly: it then reaches into the next round.
 
     Args:
-        order: decides which sample comes when; see `bench.workloads.seeds`.
+        order: decides which sample comes when; see `bench.seeds`.
 
     Yields:
         ((batch_size, C, H, W), (batch_size,)) on `device`.

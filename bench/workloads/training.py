@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from bench.method import optimizer_step
 from bench.methods import training_optimizer
 from bench.profile import Training
+from bench.seeds import generator
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import build_model
-from bench.workloads.seeds import generator
 from bench.workloads.splits import endless_batches
 
 Track = Callable[[Iterable[int]], Iterable[int]]

@@ -15,9 +15,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from bench.profile import Training
+from bench.seeds import generator
 from bench.workloads.datasets import ImageData, PerClass, in_memory, library
 from bench.workloads.models import ImageSpec, build_model, check_model, model_bytes, models
-from bench.workloads.seeds import generator
 from bench.workloads.splits import batches_once, endless_batches, split
 from bench.workloads.training import train_from_scratch, training_steps
 
