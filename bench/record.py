@@ -180,12 +180,16 @@ class Rules(_Strict):
     Attributes:
         memory_ratio: much less memory is below this share of first-order ascent's.
         tow_margin: competitive is a ToW less than this below first-order ascent's.
+        collapse_margin: later collapse is by more than this, in multiples of T*; evaluations are some 0.05 apart.
+        drop_margin: less retain accuracy lost is by more than this, in points.
         matched_distance: how much farther from the original than at T*, as a share of the norm of its parameters.
         matched_rise: how much higher a forget loss than at T*, in nats.
     """
 
     memory_ratio: float = Field(default=0.5, gt=0)
     tow_margin: float = Field(default=0.05, ge=0)
+    collapse_margin: float = Field(default=0.1, ge=0)
+    drop_margin: float = Field(default=1.0, ge=0)
     matched_distance: float = Field(default=0.1, gt=0)
     matched_rise: float = Field(default=5.0, gt=0)
 

@@ -1,7 +1,8 @@
 """What happens after completion: the statistics of one run, from its curve and T*.
 
 An optimizer that merely moves less looks stable, so the drop in retain accuracy is read off at equal relative time and
-also where the model has moved equally far, and where the forget loss has risen equally high.
+also where the model has moved equally far, and where the forget loss has risen equally high. Between two evaluations
+everything is interpolated: else a run that is looked at more often would collapse sooner.
 """
 
 import math
@@ -99,9 +100,13 @@ def _or_infinite(value: float | None) -> float:
 def _collapse(looks: list[_Look], diverged: float | None) -> float | None:
     """When the model collapsed; None if it did not."""
     floor = looks[0].retain_accuracy - COLLAPSE
-    seen = next((look.time for look in looks if look.retain_accuracy <= floor or not look.finite), None)
-    times = [time for time in (seen, diverged) if time is not None]
-    return min(times) if times else None
+    for before, after in pairwise(looks):
+        if not after.finite:
+            return after.time
+        if after.retain_accuracy <= floor:
+            share = (before.retain_accuracy - floor) / (before.retain_accuracy - after.retain_accuracy)
+            return before.time + share * (after.time - before.time)
+    return diverged
 
 
 def _slope(looks: list[_Look]) -> float | None:

@@ -153,7 +153,8 @@ def _check_tunable(arm: str) -> None:
 
 def _identity(profile: Profile, tuning: TuningPlan, library: Library) -> str:
     plans = [
-        plan.model_dump_json(exclude={"hyperparameters", "methods", "seeds", "horizon"}) for plan in profile.unlearning
+        plan.model_dump_json(exclude={"hyperparameters", "methods", "seeds", "horizon"}, exclude_defaults=True)
+        for plan in profile.unlearning
     ]
     sets = {(plan.dataset or profile.dataset, plan.image_size) for plan in profile.unlearning}
     contents = [library(*which).fingerprint for which in sorted(sets)]

@@ -142,19 +142,19 @@ STATISTICS = (
         STABILITY,
         f"retain accuracy lost at matched displacement in points, {FIRST} minus {ZEROTH}",
         _difference("stability.drop_at_distance", -1),
-        _zero,
+        lambda rules: rules.drop_margin,
     ),
     Statistic(
         STABILITY,
         f"retain accuracy lost at matched forget loss in points, {FIRST} minus {ZEROTH}",
         _difference("stability.drop_at_forget_loss", -1),
-        _zero,
+        lambda rules: rules.drop_margin,
     ),
     Statistic(
         STABILITY,
         f"time to collapse in T*, {ZEROTH} minus {MATCHED}",
         _difference("stability.collapse"),
-        _zero,
+        lambda rules: rules.collapse_margin,
         first=MATCHED,
     ),
 )

@@ -64,10 +64,17 @@ def test_a_loss_that_rounds_to_zero_has_a_slope_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("time", [0.5, 1.5, 3.0])
-def test_collapse_is_the_first_evaluation_five_points_down(time: float) -> None:
+def test_collapse_is_the_first_time_five_points_down(time: float) -> None:
     """And it stays the first, also where accuracy comes back."""
     seen = found(curve(retain_accuracy=lambda t: 93.0 if t == time else 98.0))
-    assert (seen.collapse, seen.collapsed) == (time, True)
+    assert (seen.collapse, seen.collapsed) == (pytest.approx(time), True)
+
+
+def test_the_time_of_collapse_does_not_depend_on_how_often_one_looks() -> None:
+    """Accuracy falls by 20 points a T*: 5 points take a quarter of it, for evaluations every step or every T*."""
+    for steps in (tuple(range(41)), (0, 10, 20, 30, 40)):
+        seen = found(curve(steps, retain_accuracy=lambda t: 98.0 - 20 * max(t, 0)))
+        assert seen.collapse == pytest.approx(0.25)
 
 
 def test_less_than_five_points_are_no_collapse() -> None:
@@ -99,7 +106,7 @@ def test_one_finite_loss_has_no_slope(steps: tuple[int, ...]) -> None:
 
 def test_an_accuracy_that_is_not_known_counts_as_none() -> None:
     seen = found(curve(retain_accuracy=lambda t: None if t >= 1 else 98.0))
-    assert (seen.collapse, seen.collapsed, seen.drop_at_time) == (1, True, 98)
+    assert (seen.collapse, seen.collapsed, seen.drop_at_time) == (pytest.approx(0.5 + 0.5 * 5 / 98), True, 98)
 
 
 def test_divergence_before_any_evaluation_is_a_collapse_at_its_step() -> None:
@@ -113,14 +120,14 @@ def test_a_run_that_diverged_stays_where_it_ended() -> None:
     """It reached no matched point; its last accuracy counts for each of them, and an earlier collapse stays earlier."""
     looked = curve((0, 10, 12, 14, 15), retain_accuracy=lambda t: {0.0: 98.0, 0.2: 97.0}.get(t, 60.0))
     seen = found(looked, diverged=15)
-    assert (seen.collapse, seen.collapsed) == (pytest.approx(0.4), True)
+    assert (seen.collapse, seen.collapsed) == (pytest.approx(0.2 + 0.2 * 4 / 37), True)
     assert seen.loss_slope == pytest.approx(0, abs=1e-12)
     assert (seen.drop_at_time, seen.drop_at_distance, seen.drop_at_forget_loss) == (38, 38, 38)
 
 
 def test_a_collapse_beyond_the_horizon_is_at_the_horizon() -> None:
     """Rounding up, the last step may lie a little behind it."""
-    seen = found(curve((0, 10, 20, 41), retain_accuracy=lambda t: 98.0 if t < 3 else 0.0))
+    seen = found(curve((0, 10, 40, 41), retain_accuracy=lambda t: 98.0 if t <= 3 else 0.0))
     assert (seen.collapse, seen.collapsed) == (HORIZON, True)
 
 

@@ -95,7 +95,8 @@ def test_a_claim_holds_only_where_every_test_supports_it(write_json: Write) -> N
     mixed = found(write_json, both(3, nothing, lambda _: better | {"drop_at_forget_loss": 9.0}) + matched)[STABILITY]
     assert mixed.verdict == "not supported"
     assert [test.verdict for test in mixed.tests] == ["supported"] * 3 + ["not supported", "supported"]
-    unknown = found(write_json, both(3, nothing, lambda _: better) + matched)[STABILITY]
+    scattered = both(3, nothing, lambda s: better | {"drop_at_forget_loss": 2.0 + 3 * s})
+    unknown = found(write_json, scattered + matched)[STABILITY]
     assert unknown.verdict == "not shown"
     without_control = found(write_json, all_better)[STABILITY]
     assert (without_control.verdict, without_control.tests[-1].pairs) == ("not shown", 0)
@@ -170,7 +171,8 @@ def test_a_reader_finds_every_verdict_again_from_the_csv(write_json: Write, tmp_
     }
     tests = [test for claim in claims(results.of_kind("unlearning"), results.rules) for test in claim.tests]
     tests.pop()  # the control that was not run
-    bounds = [table["rules.memory_ratio"][0], -table["rules.tow_margin"][0], 0, 0, 0, 0]
+    later, less = table["rules.collapse_margin"][0], table["rules.drop_margin"][0]
+    bounds = [table["rules.memory_ratio"][0], -table["rules.tow_margin"][0], later, 0, less, less]
     assert len(tests) == len(by_hand) == len(bounds)
     page = (tmp_path / "out" / "index.html").read_text()
     for test, bound, (words, values) in zip(tests, bounds, by_hand.items(), strict=True):
