@@ -131,7 +131,12 @@ STATISTICS = (
         above=False,
     ),
     Statistic(QUALITY, f"ToW, {ZEROTH} minus {FIRST}", _difference("quality.tow"), lambda rules: -rules.tow_margin),
-    Statistic(STABILITY, f"time to collapse in T*, {ZEROTH} minus {FIRST}", _difference("stability.collapse"), _zero),
+    Statistic(
+        STABILITY,
+        f"time to collapse in T*, {ZEROTH} minus {FIRST}",
+        _difference("stability.collapse"),
+        lambda rules: rules.collapse_margin,
+    ),
     Statistic(
         STABILITY,
         f"slope of the log retain loss in 1/T*, {FIRST} minus {ZEROTH}",

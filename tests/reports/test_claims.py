@@ -177,6 +177,7 @@ def test_a_reader_finds_every_verdict_again_from_the_csv(write_json: Write, tmp_
     page = (tmp_path / "out" / "index.html").read_text()
     for test, bound, (words, values) in zip(tests, bounds, by_hand.items(), strict=True):
         assert test.statistic.name.startswith(words)
+        assert test.bound == bound
         half = stats.t.ppf(0.975, 3) * values.std() / 2
         expected = (values.mean(), values.mean() - half, values.mean() + half)
         assert (test.interval.mean, test.interval.low, test.interval.high) == pytest.approx(expected)
