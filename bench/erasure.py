@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.materials import Materials
 from bench.method import Hyperparameters, Method, Request, Steps
-from bench.methods import methods
+from bench.methods import methods, tuned_as
 from bench.profile import UnlearningPlan
 from bench.quality import Evaluation, Evaluator
 from bench.record import Case
@@ -176,5 +176,5 @@ def prepare_erasure(case: Case, materials: Materials) -> Erasure:
 
 def _hyperparameters(case: Case, plan: UnlearningPlan) -> Hyperparameters | None:
     """What the profile gives the case's arm, or the one that it borrows from."""
-    tuned = plan.hyperparameters.get(methods.get(case.method).rate_of or case.method)
+    tuned = plan.hyperparameters.get(tuned_as(case.method))
     return None if tuned is None else Hyperparameters(tuned.lr, tuned.eps, case.seed)

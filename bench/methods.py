@@ -52,6 +52,11 @@ def check_method(name: str, kind: Kind) -> None:
         raise ValueError(f"unknown method {name!r} for {kind} cases; choose from: {', '.join(choices)}")
 
 
+def tuned_as(name: str) -> str:
+    """The arm whose learning rate and perturbation the arm runs with: another's, or its own."""
+    return methods.get(name).rate_of or name
+
+
 @arm("fo-ga", "first-order gradient ascent, by backpropagation", 3, BOTH)
 def fo_ga(request: Request) -> Steps:
     """Ascent on the forget set (Graves et al. 2021; Thudi et al. 2022)."""

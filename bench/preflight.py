@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.instruments.energy import check_country
 from bench.instruments.machine import available_devices
-from bench.methods import check_method, methods
+from bench.methods import check_method, methods, tuned_as
 from bench.profile import Profile, UnlearningPlan
 from bench.record import Case
 from bench.workloads.datasets import Library, check_dataset
@@ -35,7 +35,7 @@ def check_hyperparameters(profile: Profile) -> None:
     """Raise ValueError unless the profile says how to run each of its unlearning arms."""
     for plan in profile.unlearning:
         for method in plan.methods:
-            needed = methods.get(method).rate_of or method
+            needed = tuned_as(method)
             if methods.get(method).start is not None and needed not in plan.hyperparameters:
                 raise ValueError(
                     f"{profile.name}: add {needed} = {{ lr = ... }} to [unlearning.hyperparameters] for {method!r}, or "

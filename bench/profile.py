@@ -174,14 +174,13 @@ class Profile(_Table):
 
     def plan_of(self, case: Case) -> UnlearningPlan:
         """The plan that an unlearning case follows from; a pilot case of the first plan with its setting."""
-        own = next((plan for plan in self.unlearning if case in self._cases_of(plan)), None)
-        if own is not None:
-            return own
+        plans = [plan for plan in self.unlearning if self._has_setting(plan, case)]
+        return next((plan for plan in plans if case.method in plan.methods and case.seed in plan.seeds), plans[0])
 
-        def setting(case: Case) -> Case:
-            return case.model_copy(update={"seed": 0, "method": ""})
-
-        return next(plan for plan in self.unlearning if setting(case) in map(setting, self._cases_of(plan)))
+    def _has_setting(self, plan: UnlearningPlan, case: Case) -> bool:
+        of_plan = plan.model, plan.dataset or self.dataset, plan.image_size
+        same = of_plan == (case.model, case.dataset, case.image_size)
+        return same and case.batch_size in plan.batch_sizes and case.scenario in plan.scenarios
 
     def pilot_cases(self, plan: UnlearningPlan, tuning: TuningPlan) -> list[Case]:
         """What a plan's learning rates are tried on: its erasures with the seeds for tuning, on the first device."""

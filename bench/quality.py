@@ -58,7 +58,7 @@ class Evaluator:
         was_training = model.training
         model.eval()
         losses, hits = self._on_training_data(model)
-        test_losses, test_hits = _per_sample(model, self.data.test_images, self.data.test_labels)
+        test_losses, test_hits = per_sample(model, self.data.test_images, self.data.test_labels)
         model.train(was_training)
         forget, retain, test, unseen = (getattr(self.split, name) for name in ("forget", "retain", "test", "unseen"))
         return Evaluation(
@@ -83,7 +83,7 @@ class Evaluator:
         named = torch.cat([self.split.forget, self.split.retain])
         losses = torch.full((len(self.data.train_labels),), math.nan)
         hits = losses.double()
-        losses[named], hits[named] = _per_sample(model, self.data.train_images[named], self.data.train_labels[named])
+        losses[named], hits[named] = per_sample(model, self.data.train_images[named], self.data.train_labels[named])
         return losses, hits
 
     def _distance(self, model: nn.Module) -> float:
@@ -132,7 +132,7 @@ def curve(steps: tuple[int, ...], evaluations: tuple[Evaluation, ...]) -> Curve:
     return Curve(step=list(steps), **{name: column(name) for name in Curve.model_fields if name != "step"})
 
 
-def _per_sample(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def per_sample(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy and correctness of every sample, on the CPU: (N,) float32 and (N,) float64, 0 or 1.
 
     Logits that are not finite are wrong: their argmax would say nothing but the order of the classes.

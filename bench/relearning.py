@@ -4,8 +4,9 @@ import torch
 from torch import nn
 
 from bench.erasure import Erasure
+from bench.quality import per_sample
 from bench.seeds import generator
-from bench.workloads.splits import batches_once, endless_batches
+from bench.workloads.splits import endless_batches
 from zo_core import unlearn
 
 MOST_STEPS = 100
@@ -25,21 +26,20 @@ def relearn_steps(erasure: Erasure, model: nn.Module) -> int | None:
     Returns:
         None if `MOST_STEPS` did not suffice.
     """
-    case, data, forget = erasure.case, erasure.data, erasure.split.forget
-    samples = data.train_images, data.train_labels, forget
+    case, forget = erasure.case, erasure.split.forget
+    images, labels = erasure.data.train_images, erasure.data.train_labels
     model.requires_grad_()
     target = erasure.started.forget_accuracy - NEAR
 
     @torch.no_grad()
     def accuracy() -> float:
-        batches = batches_once(*samples, case.batch_size, case.device)
-        hits = sum(int((model(inputs).argmax(1) == targets).sum()) for inputs, targets in batches)
-        return 100 * hits / len(forget)
+        _, hits = per_sample(model, images[forget], labels[forget])
+        return 100 * hits.mean().item()
 
     return unlearn(
         model,
         torch.optim.SGD(model.parameters(), lr=RATE * erasure.plan.training.lr),
-        endless_batches(*samples, case.batch_size, generator(case.seed, "relearning"), case.device),
+        endless_batches(images, labels, forget, case.batch_size, generator(case.seed, "relearning"), case.device),
         evaluate=accuracy,
         completed=lambda seen: seen >= target,
         max_steps=MOST_STEPS,

@@ -17,7 +17,7 @@ from bench.instruments.memory import peak_memory
 from bench.methods import methods
 from bench.outcome import memory_alone, record_or_out_of_memory
 from bench.quality import Evaluation, curve, quality
-from bench.record import Case, Completion, Kind, Quality, Record, Rules, Stability
+from bench.record import Case, Completion, Curve, Kind, Quality, Record, Rules, Stability
 from bench.relearning import MOST_STEPS, relearn_steps
 from bench.session import Suite
 from bench.stability import stability
@@ -65,7 +65,8 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -
             lambda: erasure.erase(model, steps), lambda: erasure.reset(model), steps, erasure.case, suite, benchmark
         )
     worth, forgotten = _quality(erasure, trajectory.at_completion(), model)
-    divergence, (aftermath, after) = _divergence(trajectory), _stability(erasure, trajectory, suite.profile.rules)
+    seen = curve(trajectory.steps, trajectory.evaluations)
+    divergence, (aftermath, after) = _divergence(trajectory), _stability(erasure, trajectory, seen, suite.profile.rules)
     memory, missing = peak_memory(suite.materials.stand_in(erasure.case))
     explained = {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | forgotten | after
     return Record(
@@ -78,7 +79,7 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -
         quality=worth,
         completion=cost.completion,
         stability=aftermath,
-        curve=curve(trajectory.steps, trajectory.evaluations),
+        curve=seen,
         notes=missing | explained | cost.notes,
     )
 
@@ -131,13 +132,13 @@ def _quality(erasure: Erasure, seen: Evaluation | None, model: nn.Module) -> tup
 
 
 def _stability(
-    erasure: Erasure, trajectory: Trajectory[Evaluation], rules: Rules
+    erasure: Erasure, trajectory: Trajectory[Evaluation], seen: Curve, rules: Rules
 ) -> tuple[Stability | None, dict[str, str]]:
     """How the run went on, and why a figure of it is missing."""
     if not trajectory.completed:
         return None, {"stability": "there is no time after completion"}
     found = stability(
-        curve(trajectory.steps, trajectory.evaluations),
+        seen,
         trajectory.completed,
         erasure.plan.horizon,
         rules,

@@ -95,7 +95,8 @@ def _search(arms: list[str], tuning: TuningPlan, materials: Materials, meter: Me
         if not window.repeats:
             trials.extend(try_arm(arm, tuning, erasures))
         found.trials += trials
-        found.scores += scores(trials)
+        points = scores(trials)
+        found.scores += points
         found.costs.append(
             TuningCost(
                 method=arm,
@@ -106,7 +107,7 @@ def _search(arms: list[str], tuning: TuningPlan, materials: Materials, meter: Me
             )
         )
         write_text(path.with_suffix(".tuning.json"), found.text())
-        progress.end_case(_said(scores(trials), tuning))
+        progress.end_case(_said(points, tuning))
     progress.close()
 
 

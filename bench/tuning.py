@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from bench.erasure import Erasure, prepare_erasure
 from bench.materials import Materials
 from bench.method import Hyperparameters
-from bench.methods import methods
+from bench.methods import methods, tuned_as
 from bench.profile import Profile, Tuned, TuningPlan
 from bench.quality import tug_of_war
 from bench.record import Basis
@@ -80,7 +80,7 @@ class TuningCost(_Strict):
 def tunable(profile: Profile) -> list[str]:
     """The arms of the profile that have a learning rate of their own."""
     names = dict.fromkeys(name for plan in profile.unlearning for name in plan.methods)
-    arms = [methods.get(name).rate_of or name for name in names if methods.get(name).start is not None]
+    arms = [tuned_as(name) for name in names if methods.get(name).start is not None]
     return list(dict.fromkeys(arms))
 
 
