@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from bench.method import Hyperparameters, Method, Request, Steps
 from bench.methods import methods, tuned_as
 from bench.profile import UnlearningPlan
 from bench.quality import Evaluation, Evaluator
-from bench.record import Case
+from bench.record import Case, Erased
 from bench.seeds import generator
 from bench.workloads.datasets import ImageData
 from bench.workloads.splits import Split, batches_once, endless_batches, split
@@ -58,6 +59,13 @@ class Erasure:
                 found = f"retain accuracy {seen.retain_accuracy:.1f} %, loss {seen.retain_loss:.3g}"
                 return f"the {name} model has not learned ({found}); change [unlearning.training] in the profile"
         return None
+
+    @property
+    def erased(self) -> Erased:
+        """Which samples are to be forgotten."""
+        words = [self.data.fingerprint, *map(str, self.split.forget.tolist())]
+        digest = sha256("\n".join(words).encode()).hexdigest()
+        return Erased(samples=len(self.split.forget), of=len(self.data.train_labels), digest=digest)
 
     @property
     def chance(self) -> float:

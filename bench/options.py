@@ -11,6 +11,9 @@ import pytest
 from bench.json_option import DEFAULT_JSON, ROOT
 from bench.preflight import check_device, check_hyperparameters, check_names, prepare_file, prepare_folder
 from bench.profile import MOST_THREADS, Profile, load_profile
+from bench.record import TuningCost
+from bench.tuning import tunable
+from bench.tuning_file import tuning_costs
 
 CHECKPOINTS = ROOT / ".cache" / "checkpoints"
 
@@ -21,6 +24,7 @@ class Settings:
 
     Attributes:
         profile: with the command line's device, threads and country put in.
+        tuning: what the search for its learning rates took.
         data_root, download: where torchvision's data sets are, and whether to fetch a missing one.
         checkpoints: folder of trained models.
         json_path: where the benchmark JSON goes, None for nowhere.
@@ -31,6 +35,7 @@ class Settings:
     """
 
     profile: Profile
+    tuning: tuple[TuningCost, ...]
     data_root: Path | None
     download: bool
     checkpoints: Path
@@ -50,6 +55,8 @@ def read(option: Namespace) -> Settings:
     profile = _with_changes(load_profile(option.profile), option)
     check_names(profile)
     check_hyperparameters(profile)
+    source = profile.tuned_by or option.profile
+    tuning = tuning_costs(source, tunable(profile), searched=profile.tuned_by is not None)
     json_path = option.benchmark_json or DEFAULT_JSON
     journal = json_path.parent / "journal.jsonl"
     if not option.collectonly:
@@ -58,6 +65,7 @@ def read(option: Namespace) -> Settings:
         prepare_folder(option.checkpoints)
     return Settings(
         profile=profile,
+        tuning=tuning,
         data_root=option.data_root,
         download=option.download,
         checkpoints=option.checkpoints,

@@ -113,6 +113,7 @@ class Profile(_Table):
     length of an energy window in seconds, `country` the ISO 3166 alpha-3 code whose grid the emissions are computed
     for, `test_fraction` the share of an image folder without `test/` that is held out. `train_per_class` and
     `test_per_class` take only the first so many samples of each class. `rules` say in advance what makes a verdict.
+    `tuned_by` is the profile whose search found the learning rates, if that is not this one.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Profile(_Table):
     unlearning: Annotated[list[UnlearningPlan], BeforeValidator(_as_list)] = []
     tuning: TuningPlan | None = None
     rules: Rules = Rules()
+    tuned_by: str | None = None
 
     @model_validator(mode="after")
     def _runs_something(self) -> "Profile":

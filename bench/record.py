@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-SCHEMA: Literal[4] = 4
-READABLE = (2, 3, 4)  # each schema added figures to the one before and changed none
+SCHEMA: Literal[5] = 5
+READABLE = (2, 3, 4, 5)  # each schema added figures to the one before and changed none
 Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
 Boundary = Literal["process", "machine"]
@@ -204,6 +204,19 @@ class Completion(_Strict):
     forward_equivalents: float | None = None
 
 
+class Erased(_Strict):
+    """What an erasure was to forget: so many of the training samples, and which.
+
+    Attributes:
+        digest: SHA-256 over the fingerprint of the data and the samples' indices in the training data, ascending, all
+            joined by line feeds; whoever has the data can find it again.
+    """
+
+    samples: int
+    of: int
+    digest: str
+
+
 class Curve(_Strict):
     """The run, evaluation by evaluation: losses in nats, accuracies in percent, distance in the L2 norm.
 
@@ -229,10 +242,11 @@ class Curve(_Strict):
 class Record(_Strict):
     """One case: what was run, how it ended, what was measured."""
 
-    schema_version: Literal[2, 3, 4] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[2, 3, 4, 5] = Field(default=SCHEMA, alias="schema")
     kind: Kind
     outcome: Literal["ok", "diverged", "out-of-memory"]
     case: Case
+    erased: Erased | None = None
     model_bytes: int
     time: StepTime | None = None
     memory: Memory = Memory()
@@ -277,10 +291,25 @@ class Machine(_Strict):
     versions: dict[str, str]
 
 
-class Run(_Strict):
-    """Where a benchmark JSON came from. `fingerprint` joins profile, data, code and machine."""
+class TuningCost(_Strict):
+    """What an arm's search for a learning rate took: seconds, forward-equivalents, joules (None without a meter) and
+    how they are known.
+    """
 
-    schema_version: Literal[2, 3, 4] = Field(default=SCHEMA, alias="schema")
+    method: str
+    seconds: float
+    forward_equivalents: float
+    joules: float | None = None
+    basis: Basis | None = None
+
+
+class Run(_Strict):
+    """Where a benchmark JSON came from. `fingerprint` joins profile, data, code and machine.
+
+    `tuning` is what the search for the arms' learning rates took; empty where the profile came without one.
+    """
+
+    schema_version: Literal[2, 3, 4, 5] = Field(default=SCHEMA, alias="schema")
     profile: str
     command: str
     started: str
@@ -289,6 +318,7 @@ class Run(_Strict):
     machine: Machine
     fingerprint: str
     rules: Rules = Rules()
+    tuning: tuple[TuningCost, ...] = ()
 
 
 class UnreadableJsonError(ValueError):

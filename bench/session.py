@@ -81,6 +81,7 @@ def describe_run(settings: Settings, library: Library, command: Sequence[str]) -
         dirty=dirty,
         machine=machine,
         rules=profile.rules,
+        tuning=settings.tuning,
         fingerprint=hashlib.sha256("\n".join(identity).encode()).hexdigest(),
     )
 

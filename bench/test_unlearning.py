@@ -48,7 +48,15 @@ def measure(case: Case, suite: Suite, benchmark: Any, size: int) -> Record:
         memory, notes = peak_memory(suite.materials.stand_in(case))
         unknown = dict.fromkeys(("time", "energy", "quality", "completion", "stability", "curve"), erasure.untrained)
         notes |= unknown | {"outcome": erasure.untrained}
-        return Record(kind=KIND, outcome="diverged", case=case, model_bytes=size, memory=memory, notes=notes)
+        return Record(
+            kind=KIND,
+            outcome="diverged",
+            case=case,
+            erased=erasure.erased,
+            model_bytes=size,
+            memory=memory,
+            notes=notes,
+        )
     return (measure_retraining if case.method == "retrain" else measure_erasure)(erasure, suite, benchmark, size)
 
 
@@ -73,6 +81,7 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -
         kind=KIND,
         outcome="diverged" if divergence else "ok",
         case=erasure.case,
+        erased=erasure.erased,
         model_bytes=size,
         memory=memory,
         energy=cost.energy,
@@ -108,6 +117,7 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any, size: int
         kind=KIND,
         outcome="ok",
         case=case,
+        erased=erasure.erased,
         model_bytes=size,
         memory=memory,
         energy=cost.energy,

@@ -6,7 +6,6 @@ new arm, or the rest of a broken-off search, costs only what is missing.
 """
 
 import argparse
-import json
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import tomlkit
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.atomic import write_text
 from bench.instruments.energy import EnergyMeter, Meter, NoMeter
@@ -27,33 +25,10 @@ from bench.options import CHECKPOINTS
 from bench.preflight import check_data, check_device, check_names, prepare_file, prepare_folder
 from bench.profile import Profile, Tuned, TuningPlan, load_profile, profile_path
 from bench.progress import Progress
-from bench.record import Machine
-from bench.tuning import Score, Trial, TuningCost, choose, doubts, pilots, scores, try_arm, tunable
+from bench.record import TuningCost
+from bench.tuning import Score, Trial, choose, doubts, pilots, scores, try_arm, tunable
+from bench.tuning_file import Tuning, read_tuning
 from bench.workloads.datasets import Library
-
-TABLES = ("costs", "scores", "trials")
-
-
-class Tuning(BaseModel):
-    """The file beside the profile. `identity` is a hash over what a trial depends on, but for the code."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    identity: str
-    command: str
-    started: str
-    commit: str | None
-    dirty: bool | None
-    machine: Machine
-    costs: list[TuningCost] = []
-    scores: list[Score] = []
-    trials: list[Trial] = []
-
-    def text(self) -> str:
-        """As JSON, a cost, a score or a trial a line."""
-        head = json.dumps(self.model_dump(mode="json", exclude=set(TABLES)), indent=1).removesuffix("\n}")
-        blocks = [f' "{name}": [\n{_lines(getattr(self, name))}\n ]' for name in TABLES]
-        return ",\n".join([head, *blocks]) + "\n}\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,8 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_data(library, [case for plan in profile.unlearning for case in profile.pilot_cases(plan, tuning)])
         prepare_file(profile_path(options.profile))
         prepare_folder(options.checkpoints)
-        path = profile_path(options.profile)
-        found = _read(path.with_suffix(".tuning.json"), _identity(profile, tuning, library))
+        found = _before(options.profile, _identity(profile, tuning, library))
     except ValueError as error:
         sys.stderr.write(f"tune: {error}\n")
         return 2
@@ -78,12 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
     arms = [arm for arm in options.method or tunable(profile) if arm not in done]
     meter: Meter = NoMeter("--no-energy") if options.no_energy else EnergyMeter(profile.country)
     materials = Materials(profile, library, options.checkpoints, Progress(len(arms)))
-    _search(arms, tuning, materials, meter, found, path)
-    _put_into_profile(path, choose(found.scores))
+    _search(arms, tuning, materials, meter, found, options.profile)
+    _put_into_profile(profile_path(options.profile), choose(found.scores))
     return 0
 
 
-def _search(arms: list[str], tuning: TuningPlan, materials: Materials, meter: Meter, found: Tuning, path: Path) -> None:
+def _search(arms: list[str], tuning: TuningPlan, materials: Materials, meter: Meter, found: Tuning, name: str) -> None:
     """Try the arms one after the other, and write down each as soon as it is done."""
     profile, progress = materials.profile, materials.progress
     torch.set_num_threads(profile.threads)
@@ -106,7 +80,7 @@ def _search(arms: list[str], tuning: TuningPlan, materials: Materials, meter: Me
                 basis=None if window.joules is None else window.basis,
             )
         )
-        write_text(path.with_suffix(".tuning.json"), found.text())
+        found.write(name)
         progress.end_case(_said(points, tuning))
     progress.close()
 
@@ -162,10 +136,13 @@ def _identity(profile: Profile, tuning: TuningPlan, library: Library) -> str:
     return sha256("\n".join([*plans, *contents, tuning.model_dump_json()]).encode()).hexdigest()
 
 
-def _read(path: Path, identity: str) -> Tuning:
+def _before(profile: str, identity: str) -> Tuning:
     """What was tried before in this way; empty if nothing was."""
+    former = read_tuning(profile)
+    if former is not None and former.identity == identity:
+        return former
     commit, dirty = describe_commit(ROOT)
-    new = Tuning(
+    return Tuning(
         identity=identity,
         command="",
         started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -173,17 +150,6 @@ def _read(path: Path, identity: str) -> Tuning:
         dirty=dirty,
         machine=describe_machine(),
     )
-    try:
-        former = Tuning.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return new
-    except (OSError, ValidationError, UnicodeDecodeError):
-        raise ValueError(f"{path} cannot be read; restore it, or delete it to search anew") from None
-    return former if former.identity == identity else new
-
-
-def _lines(rows: list[BaseModel]) -> str:
-    return ",\n".join(f"  {row.model_dump_json()}" for row in rows)
 
 
 def _parser() -> argparse.ArgumentParser:

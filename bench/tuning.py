@@ -20,7 +20,6 @@ from bench.method import Hyperparameters
 from bench.methods import methods, tuned_as
 from bench.profile import Profile, Tuned, TuningPlan
 from bench.quality import tug_of_war
-from bench.record import Basis
 
 CLOSE = 0.01  # of ToW
 
@@ -65,16 +64,6 @@ class Score(_Strict):
     completed: int
     runs: int
     forward_equivalents: float
-
-
-class TuningCost(_Strict):
-    """What an arm's search took: seconds, forward-equivalents, joules (None without a meter) and how they are known."""
-
-    method: str
-    seconds: float
-    forward_equivalents: float
-    joules: float | None = None
-    basis: Basis | None = None
 
 
 def tunable(profile: Profile) -> list[str]:

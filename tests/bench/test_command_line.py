@@ -1,5 +1,6 @@
 """`pytest bench/` as a person types it: names, bad input, the JSON's place, a kill and a resume."""
 
+import hashlib
 import json
 import math
 import os
@@ -27,7 +28,7 @@ from bench.method import Request, Steps
 from bench.methods import methods, zo_ga
 from bench.profile import load_profile
 from bench.progress import Progress
-from bench.record import Completion, Record, Run
+from bench.record import Completion, Erased, Record, Run
 from bench.workloads.datasets import ImageData, Source, datasets, digits, library
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -165,6 +166,28 @@ def test_what_is_measured_is_there_and_what_is_not_has_a_reason(straight: Path) 
     step = records(straight)["test_step_cost[cnn-b4-zo-ga]"]
     assert step.time is not None
     assert step.time.times_two_forwards > 0.8
+
+
+def test_what_was_to_be_forgotten_can_be_found_again_by_whoever_has_the_data(straight: Path) -> None:
+    data = library()("digits", 8)
+    threes = [index for index, label in enumerate(data.train_labels.tolist()) if label == 3]
+    digest = hashlib.sha256("\n".join([data.fingerprint, *map(str, threes)]).encode()).hexdigest()
+    for name, record in records(straight).items():
+        assert record.erased == (None if "step_cost" in name else Erased(samples=146, of=1437, digest=digest))
+
+
+def test_the_search_behind_the_rates_is_charged_to_the_run(tmp_path: Path, here: Here, straight: Path) -> None:
+    """Of the profile's own arms, from the file of the profile that it names; a profile without a search has none."""
+    profile, target = tmp_path / "tiny.toml", tmp_path / "out.json"
+    profile.write_text('tuned_by = "digits"\n' + TINY)
+    code, said = here("--profile", profile, "-k", "cnn-b1-forward", "--no-energy", f"--benchmark-json={target}")
+    assert code == 0, said
+    known = json.loads((ROOT / "profiles" / "digits.tuning.json").read_text())["costs"]
+    costs = [(cost["method"], cost["joules"]) for cost in known if cost["method"] in ("fo-ga", "zo-ga")]
+    found = Run.model_validate(json.loads(target.read_text())["run"])
+    assert [(cost.method, cost.joules) for cost in found.tuning] == costs
+    assert len(costs) == 2
+    assert Run.model_validate(json.loads(straight.read_text())["run"]).tuning == ()
 
 
 def test_retrain_is_charged_in_batches_of_the_erasures_size(straight: Path) -> None:
@@ -639,6 +662,7 @@ def test_bad_options_are_told_in_one_line(here: Here, arguments: list[str], word
         ('"class:3"', '"class:12"', "class:12: no such class in the data; choose from: 0, 1,"),
         ('"digits"', '"imagefolder:nowhere"', "imagefolder:nowhere: there is no such folder"),
         ('"digits"', '"cifar10"', "needs --data-root DIR"),
+        ("description", 'tuned_by = "nobody"\ndescription', "tuned_by = 'nobody', but there is no "),
         ('"cnn"]\nimage_size = 8', '"alexnet"]\nimage_size = 8', "'alexnet' does not take 8x8 images"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from bench.profile import Tuned, TuningPlan, load_profile
 from bench.tune import main
 from bench.tuning import Trial, choose, doubts, grid, scores, tunable
+from bench.tuning_file import tuning_costs
 from tests.bench.test_command_line import ROOT
 
 PROFILE = """description = "small"  # and this stays
@@ -209,6 +210,18 @@ def test_a_damaged_search_and_an_unknown_arm_are_told(profile: Path, capsys: pyt
     profile.with_suffix(".tuning.json").write_text("{")
     assert tune(profile) == 2
     assert "restore it, or delete it to search anew" in capsys.readouterr().err
+
+
+def test_the_cost_of_the_search_is_known_to_whoever_uses_its_rates(profile: Path) -> None:
+    """Of the arms that are asked for; a profile that nobody has searched for has none, unless it says otherwise."""
+    assert tuning_costs(str(profile), ["fo-ga"], searched=False) == ()
+    with pytest.raises(ValueError, match=r"tuned_by = .*small.toml', but there is no .*small.tuning.json; name the "):
+        tuning_costs(str(profile), ["fo-ga"], searched=True)
+    assert tune(profile, "--method", "fo-ga", "zo-ga") == 0
+    (cost,) = tuning_costs(str(profile), ["zo-ga", "salun"], searched=True)
+    tried = [t for t in json.loads(profile.with_suffix(".tuning.json").read_text())["trials"] if t["method"] == "zo-ga"]
+    assert cost.forward_equivalents == sum(t["forward_equivalents"] for t in tried) > 0
+    assert (cost.method, cost.joules, cost.basis) == ("zo-ga", None, None)
 
 
 def test_it_is_a_command(profile: Path) -> None:
