@@ -14,7 +14,7 @@ from bench.method import Hyperparameters, Method, Request, Steps
 from bench.methods import methods, tuned_as
 from bench.profile import UnlearningPlan
 from bench.quality import Evaluation, Evaluator
-from bench.record import Case, Erased
+from bench.record import Case, Erased, Rate
 from bench.seeds import generator
 from bench.workloads.datasets import ImageData
 from bench.workloads.splits import Split, batches_once, endless_batches, split
@@ -66,6 +66,12 @@ class Erasure:
         words = [self.data.fingerprint, *map(str, self.split.forget.tolist())]
         digest = sha256("\n".join(words).encode()).hexdigest()
         return Erased(samples=len(self.split.forget), of=len(self.data.train_labels), digest=digest)
+
+    @property
+    def rate(self) -> Rate | None:
+        """What the arm is run with, for its record."""
+        given = self.hyperparameters
+        return None if given is None else Rate(lr=given.lr, eps=given.eps if self._method.zeroth_order else None)
 
     @property
     def chance(self) -> float:

@@ -217,6 +217,15 @@ class Erased(_Strict):
     digest: str
 
 
+class Rate(_Strict):
+    """What an arm was run with: the learning rate that was tuned for it, or for the arm that it borrows from, and the
+    size of the perturbation for a zeroth-order one.
+    """
+
+    lr: float
+    eps: float | None = None
+
+
 class Curve(_Strict):
     """The run, evaluation by evaluation: losses in nats, accuracies in percent, distance in the L2 norm.
 
@@ -247,6 +256,7 @@ class Record(_Strict):
     outcome: Literal["ok", "diverged", "out-of-memory"]
     case: Case
     erased: Erased | None = None
+    rate: Rate | None = None
     model_bytes: int
     time: StepTime | None = None
     memory: Memory = Memory()
@@ -306,11 +316,14 @@ class TuningCost(_Strict):
 class Run(_Strict):
     """Where a benchmark JSON came from. `fingerprint` joins profile, data, code and machine.
 
-    `tuning` is what the search for the arms' learning rates took; empty where the profile came without one.
+    Attributes:
+        description: the profile's own words.
+        tuning: what the search for the arms' learning rates took; empty where the profile came without one.
     """
 
     schema_version: Literal[2, 3, 4, 5] = Field(default=SCHEMA, alias="schema")
     profile: str
+    description: str = ""
     command: str
     started: str
     commit: str | None

@@ -75,6 +75,7 @@ def describe_run(settings: Settings, library: Library, command: Sequence[str]) -
     identity = (profile.model_dump_json(), passes, *contents, _code_fingerprint(), machine.model_dump_json())
     return Run(
         profile=profile.name,
+        description=profile.description,
         command=shlex.join(["pytest", *command]),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit,

@@ -82,6 +82,7 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any, size: int) -
         outcome="diverged" if divergence else "ok",
         case=erasure.case,
         erased=erasure.erased,
+        rate=erasure.rate,
         model_bytes=size,
         memory=memory,
         energy=cost.energy,

@@ -28,7 +28,7 @@ from bench.method import Request, Steps
 from bench.methods import methods, zo_ga
 from bench.profile import load_profile
 from bench.progress import Progress
-from bench.record import Completion, Erased, Record, Run
+from bench.record import Completion, Erased, Rate, Record, Run
 from bench.workloads.datasets import ImageData, Source, datasets, digits, library
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -174,6 +174,14 @@ def test_what_was_to_be_forgotten_can_be_found_again_by_whoever_has_the_data(str
     digest = hashlib.sha256("\n".join([data.fingerprint, *map(str, threes)]).encode()).hexdigest()
     for name, record in records(straight).items():
         assert record.erased == (None if "step_cost" in name else Erased(samples=146, of=1437, digest=digest))
+
+
+def test_what_an_arm_was_run_with_is_kept(straight: Path) -> None:
+    """As the profile has it; the default perturbation where it has none, and none where there is nothing to perturb."""
+    found = {record.case.method: record.rate for name, record in records(straight).items() if "unlearning" in name}
+    assert found == {"retrain": None, "fo-ga": Rate(lr=1e-2), "zo-ga": Rate(lr=1e-3, eps=1e-3)}
+    run = Run.model_validate(json.loads(straight.read_text())["run"])
+    assert run.description == "one model, small batches, short runs"
 
 
 def test_the_search_behind_the_rates_is_charged_to_the_run(tmp_path: Path, here: Here, straight: Path) -> None:
