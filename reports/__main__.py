@@ -1,10 +1,10 @@
-"""`python -m reports [benchmark.json ...] [--out DIR]`: draw the report from benchmark JSON alone."""
+"""`python -m reports [benchmark.json ...] [--out DIR]` draws the report; `python -m reports compare A.json B.json`."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from bench.record import UnreadableJsonError
+from reports.compare import as_text, compare
 from reports.load import load
 from reports.page import write_report
 
@@ -13,23 +13,41 @@ LATEST = Path(__file__).resolve().parent / "latest"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code, 2 if something given cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m reports", description="Draw the report from benchmark JSON.")
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _compare(given[1:]) if given[:1] == ["compare"] else _draw(given)
+    except ValueError as error:
+        sys.stderr.write(f"reports: {error}\n")
+        return 2
+
+
+def _draw(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports",
+        description="Draw the report from benchmark JSON; see also: python -m reports compare --help",
+    )
     parser.add_argument("json", nargs="*", type=Path, help="benchmark JSON files (default: reports/latest's)")
     parser.add_argument("--out", type=Path, default=LATEST, help="folder of the report (default: reports/latest)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
+    results = load(options.json or [LATEST / "benchmark.json"])
     try:
-        written = write_report(load(options.json or [LATEST / "benchmark.json"]), options.out)
-    except UnreadableJsonError as error:
-        return _fail(str(error))
+        written = write_report(results, options.out)
     except OSError as error:
-        return _fail(f"cannot write the report to {options.out}: {error.strerror}; choose another folder with --out")
+        reason = f"cannot write the report to {options.out}: {error.strerror}; choose another folder with --out"
+        raise ValueError(reason) from None
     sys.stdout.write(f"report: {written[0]} ({len(written)} files)\n")
     return 0
 
 
-def _fail(message: str) -> int:
-    sys.stderr.write(f"reports: {message}\n")
-    return 2
+def _compare(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports compare", description="What changed between two runs of one machine."
+    )
+    parser.add_argument("before", type=Path, help="a benchmark JSON file")
+    parser.add_argument("after", type=Path, help="a later one")
+    options = parser.parse_args(given)
+    sys.stdout.write(as_text(compare(options.before, options.after)))
+    return 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from bench.record import Case, Curve, Kind, Record, Rules, Run, read_benchmark_json
 
 MIB = 2**20
+CATEGORY = "memory.tensor_by_category."
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ def load(paths: Sequence[Path]) -> Results:
     )
 
 
+def categories(cases: pd.DataFrame) -> list[str]:
+    """What the tensor ledger's peaks are divided into, in the ledger's order."""
+    return [name.removeprefix(CATEGORY) for name in cases.columns if name.startswith(CATEGORY)]
+
+
 def value_of(row: pd.Series, column: str) -> float:
     """A figure of a case; NaN where there is none."""
     value = row[column]
@@ -101,7 +107,17 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 _SHARES = {"energy.cpu", "energy.ram", "energy.gpu"}
-_TABLES = {"time", "energy", "quality", "completion", "stability", "memory.tensor_by_category", *_SHARES}
+_TABLES = {
+    "erased",
+    "rate",
+    "time",
+    "energy",
+    "quality",
+    "completion",
+    "stability",
+    "memory.tensor_by_category",
+    *_SHARES,
+}
 _ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category"}
 COLUMNS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
 NO_CURVES = ["run", "setting", *Case.model_fields, *Curve.model_fields, "relative_step"]

@@ -1,38 +1,21 @@
-"""The report on disk: one page that needs no network, every figure as SVG and PNG, all records as one CSV."""
+"""The report on disk: one page that needs no network, the figures, the records as CSV, the summary, the statement."""
 
 import io
 import re
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-from jinja2 import Environment, PackageLoader, Template, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from reports import style
-from reports.claims import Claim, claims
-from reports.figures import Drawing, draw_all
+from reports.columns import columns_table
+from reports.drawing import Drawing
 from reports.load import Results
 from reports.origin import machine_table
-from reports.step_tables import memory_comparison, step_table, time_comparison
-from reports.table import Table
-from reports.unlearning_tables import cost_table, quality_table, stability_table, verdict_table
-
-TABLES = (quality_table, cost_table, stability_table, time_comparison, memory_comparison, step_table)
-
-
-@dataclass(frozen=True)
-class Section:
-    """One run's part of the page, on one device; machines and devices stand side by side and are never pooled."""
-
-    title: str
-    claims: Sequence[Claim]
-    verdicts: Table | None
-    drawings: Sequence[tuple[Drawing, Markup]]
-    tables: Sequence[Table]
+from reports.sections import Section, sections
+from reports.summary import as_data, dumps
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
@@ -48,42 +31,62 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
         staged = Path(workshop)
-        parts = sorted(set(zip(results.cases["run"].tolist(), results.cases["device"].tolist(), strict=True)))
-        sections = [_section(results, number, device, staged) for number, device in parts]
-        page = _template().render(sections=sections, origin=machine_table(results))
-        (staged / "index.html").write_text(page, encoding="utf-8")
-        results.cases.to_csv(staged / "results.csv", index=False)
+        _write(results, staged)
         names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name != "index.html", name))
         return [(staged / name).replace(folder / name) for name in names]
 
 
-def _section(results: Results, number: int, device: str, staged: Path) -> Section:
-    one = _part(results, number, device)
-    alone = len(one.cases) == len(results.cases)
-    prefix = "" if alone else f"run{number}-{device}-"
-    drawings = [(drawing, _save(drawing.figure, staged / f"{prefix}{drawing.name}")) for drawing in draw_all(one)]
-    tables = [table for make in TABLES if (table := make(one)) is not None]
-    run = results.runs[number - 1]
-    title = "" if alone else f"Run {number}: profile {run.profile} on {run.machine.processor}, {device}"
-    found = claims(one.of_kind("unlearning"), one.rules)
-    return Section(title, found, verdict_table(found), drawings, tables)
+def _write(results: Results, staged: Path) -> None:
+    parts = list(sections(results))
+    drawings = {
+        f"{part.name}{drawing.name}": drawing
+        for part in parts
+        for group in part.groups
+        for exhibit in group.exhibits
+        if (drawing := exhibit.drawing) is not None
+    }
+    svg = {stem: _save(drawing, staged / stem) for stem, drawing in drawings.items()}
+    content = {"sections": parts, "svg": svg, "origin": machine_table(results)}
+    for template in ("index.html", "summary.md", "sustainability.md"):
+        text = _templates().get_template(f"{template}.j2").render(content)
+        (staged / template).write_text(text, encoding="utf-8")
+    results.cases.to_csv(staged / "results.csv", index=False)
+    columns_table(results.cases.columns).to_csv(staged / "results.columns.csv", index=False)
+    for name, data in (("summary", _summary), ("sustainability", _sustainability)):
+        (staged / f"{name}.json").write_text(dumps([_origin(part) | data(part) for part in parts]), encoding="utf-8")
 
 
-def _part(results: Results, number: int, device: str) -> Results:
-    def of(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[(frame["run"] == number) & (frame["device"] == device)]
+def _origin(part: Section) -> dict[str, Any]:
+    run = part.run
+    return {
+        "profile": run.profile,
+        "device": part.device,
+        "machine": run.machine.accelerator or run.machine.processor,
+        "commit": run.commit,
+        "dirty": run.dirty,
+        "command": run.command,
+        "started": run.started,
+    }
 
-    return replace(results, cases=of(results.cases), curves=of(results.curves))
+
+def _summary(part: Section) -> dict[str, Any]:
+    return as_data(part.claims, part.findings)
 
 
-def _save(figure: Figure, stem: Path) -> Markup:
-    """Write the figure as PNG and SVG; return the SVG element, to stand in the page."""
-    figure.savefig(stem.with_suffix(".png"))
+def _sustainability(part: Section) -> dict[str, Any]:
+    said = part.statement
+    return {} if said is None else {"headline": said.headline, "notes": said.notes} | said.data
+
+
+def _save(drawing: Drawing, stem: Path) -> Markup:
+    """Write the figure as PNG, PDF and SVG; return the SVG element, to stand in the page."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = buffer.getvalue()
     stem.with_suffix(".svg").write_text(svg, encoding="utf-8")
-    element = svg[svg.index("<svg") :]
+    drawing.figure.savefig(stem.with_suffix(".png"))
+    drawing.figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
+    element = style.follow_the_page(svg[svg.index("<svg") :])
     return Markup(_own_ids(element, stem.name))  # noqa: S704 (matplotlib's own output, which escapes its text)
 
 
@@ -92,11 +95,11 @@ def _own_ids(svg: str, name: str) -> str:
     return re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", svg)
 
 
-def _template() -> Template:
-    environment = Environment(
+def _templates() -> Environment:
+    return Environment(
         loader=PackageLoader("reports", "templates"),
-        autoescape=select_autoescape(["html", "j2"], default=True),
+        autoescape=select_autoescape(["html.j2"]),
         trim_blocks=True,
         lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
-    return environment.get_template("index.html.j2")

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pandas as pd
 
-from reports.load import MIB, Results, value_of
+from reports.load import CATEGORY, MIB, Results, categories, value_of
+from reports.step_figures import LEDGERS, largest_batches
 from reports.style import arm_style
 from reports.table import MISSING, Table, number
 
-LEDGERS = (
+THREE_LEDGERS = (
     "Three ledgers of peak memory, never to be divided by one another: live tensors, exact; what torch's allocator "
     "handed out, kernel scratch included; what the operating system saw of a process, Python and torch included."
 )
@@ -40,7 +42,7 @@ def step_table(results: Results) -> Table | None:
     }
     country = " and ".join(steps["energy.country"].dropna().unique())
     emissions = f"Emissions for the grid of {country}." if country else ""
-    note = f"{LEDGERS} Times two forwards: median and quartiles of the paired ratios. {emissions}"
+    note = f"{THREE_LEDGERS} Times two forwards: median and quartiles of the paired ratios. {emissions}"
     rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in steps.iterrows())
     return Table("One step", note, tuple(columns), rows)
 
@@ -65,18 +67,47 @@ def time_comparison(results: Results) -> Table | None:
     return Table(f"Time of a step, against {YARDSTICK}", note, columns, tuple(rows))
 
 
-def memory_comparison(results: Results) -> Table | None:
-    """Each arm's peak, a row a model and batch size."""
-    steps = results.of_kind("step").dropna(subset=["memory.tensor_peak_bytes"])
-    if steps.empty:
-        return None
+def memory_comparison(results: Results, ledger: str = "tensor") -> Table | None:
+    """Each arm's peak in one ledger, a row a model and batch size."""
+    peak = _tensor_peak if ledger == "tensor" else partial(_peak, ledger=ledger)
+    steps = results.of_kind("step").dropna(subset=[f"memory.{ledger}_peak_bytes"])
+    note = FORECAST if ledger == "tensor" and (steps["memory.tensor_basis"] == "forecast").any() else ""
+    return _comparison(steps, f"Peak of {LEDGERS[ledger][0]} in a step, MiB", note, peak)
+
+
+def energy_comparison(results: Results) -> Table | None:
+    """The energy of each arm's step, a row a model and batch size."""
+    steps = results.of_kind("step").dropna(subset=["energy.joules_per_step"])
+    basis = " and ".join(sorted(steps["energy.basis"].unique()))
+    return _comparison(
+        steps, f"Energy of a step, J ({basis})", "", lambda row: number(value_of(row, "energy.joules_per_step"), ".3g")
+    )
+
+
+def composition_table(results: Results) -> Table | None:
+    """What the peak is made of at each model's largest batch, in MiB."""
+    steps = largest_batches(results)
+    names = categories(steps)
+    rows = tuple(
+        (
+            str(row["model"]),
+            str(row["batch_size"]),
+            str(row["method"]),
+            *(number(value_of(row, f"{CATEGORY}{name}") / MIB, ".2f") for name in names),
+        )
+        for _, row in steps.iterrows()
+    )
+    return Table("What the peak is made of, MiB", "", ("model", "batch", "arm", *names), rows) if rows else None
+
+
+def _comparison(steps: pd.DataFrame, title: str, note: str, cell: Callable[[pd.Series], str]) -> Table | None:
+    """A row a model and batch size, a column an arm."""
     arms = arm_style(steps["method"]).order
     rows = []
     for where, by_arm in _by_model_and_batch(steps):
-        peaks = {arm: _tensor_peak(row) for arm, row in by_arm.items()}
-        rows.append((*where, *(peaks.get(arm, MISSING) for arm in arms)))
-    note = FORECAST if (steps["memory.tensor_basis"] == "forecast").any() else ""
-    return Table("Peak of live tensors in a step, MiB", note, ("model", "batch", *arms), tuple(rows))
+        cells = {arm: cell(row) for arm, row in by_arm.items()}
+        rows.append((*where, *(cells.get(arm, MISSING) for arm in arms)))
+    return Table(title, note, ("model", "batch", *arms), tuple(rows)) if rows else None
 
 
 def _by_model_and_batch(steps: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, pd.Series]]]:

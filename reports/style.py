@@ -1,5 +1,6 @@
 """How every figure looks: Okabe-Ito colours, and a marker and a line style of its own for each arm."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -70,8 +71,18 @@ def arm_style(methods: Iterable[str]) -> ArmStyle:
     )
 
 
+INK, QUIET, LINE, PAPER = "#1b1b1b", "#666666", "#dddddd", "#ffffff"
+# In the page these follow the reader's light or dark: the custom properties of templates/style.css.
+FOLLOWING = {INK: "ink", OKABE_ITO[0]: "ink", QUIET: "quiet", "#999999": "quiet", LINE: "line", PAPER: "paper"}
+
+
+def follow_the_page(svg: str) -> str:
+    """A drawing whose ink, lines and ground are the page's."""
+    return re.sub("|".join(FOLLOWING), lambda found: f"var(--{FOLLOWING[found.group()]})", svg)
+
+
 def use() -> None:
-    """Set matplotlib up: a renderer without a screen, text as text, the same bytes at every run."""
+    """Set matplotlib up: a renderer without a screen, text as shapes, the same bytes at every run."""
     mpl.use("agg")
     mpl.rcParams.update(
         {
@@ -82,7 +93,9 @@ def use() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
-            "grid.color": "#dddddd",
+            "axes.axisbelow": True,
+            "grid.color": LINE,
+            **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
             "legend.frameon": False,
             "svg.hashsalt": "zo-unlearning-bench",
             "svg.fonttype": "path",

@@ -1,6 +1,7 @@
 """A table ready to be shown, and numbers as text, rounded once, here."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,6 +19,16 @@ class Table:
     note: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def anchor(self) -> str:
+        """The title as the end of an address."""
+        return anchor(self.title)
+
+
+def anchor(title: str) -> str:
+    """A title as the end of an address: small letters and digits, joined by hyphens."""
+    return "-".join(re.findall("[a-z0-9]+", title.lower()))
 
 
 def number(value: float, form: str) -> str:

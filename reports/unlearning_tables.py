@@ -1,15 +1,20 @@
 """The tables of whole erasures: verdicts, quality, cost, what came after."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from reports.claims import LEAST_SEEDS, Claim, t_interval
-from reports.load import MIB, Results
+from reports.curve_figures import ASCENTS, drawn
+from reports.erasure_figures import pareto_points
+from reports.load import Results
+from reports.shares import SHARED, completed, with_shares
 from reports.style import arm_style
 from reports.table import MISSING, Table, interval_text, spread
+
+TIMES = (0.5, 1.0, 2.0, 4.0)
 
 
 def verdict_table(found: Sequence[Claim]) -> Table | None:
@@ -57,7 +62,8 @@ def quality_table(results: Results) -> Table | None:
         "forget samples from unseen ones of their kind, 0.5 being chance; relearn steps are what fine-tuning needs to "
         "bring the forget accuracy back. For all of them the target is Retrain's value. ToW is 1 for Retrain itself."
     )
-    return _by_arm(results, "Quality at completion", note, lambda runs: _spreads(_completed(runs), columns))
+    runs = results.of_kind("unlearning")
+    return _by_arm(runs, "Quality at completion", note, lambda runs: _spreads(completed(runs), columns))
 
 
 def cost_table(results: Results) -> Table | None:
@@ -69,25 +75,17 @@ def cost_table(results: Results) -> Table | None:
         "energy, J": ("completion.joules", ".3g"),
         "peak, MiB": ("mib", ".2f"),
     }
-    shares = {
-        f"{name} over Retrain's": (f"{column} share", ".2g")
-        for name, column in {
-            "forwards": "completion.forward_equivalents",
-            "time": "completion.seconds",
-            "energy": "completion.joules",
-            "peak": "mib",
-        }.items()
-    }
+    shares = {f"{name} over Retrain's": (f"{column} share", ".2g") for name, column in SHARED.items()}
     note = (
         "To T*: mean, and least to greatest over the seeds that completed. Forwards are forward-equivalents: a forward "
         "pass of one batch counts 1, a backward pass 2. The peak is that of live tensors in a step. The shares are of "
         "Retrain's figure with the same seed. Evaluations along the way count into none of it."
     )
     return _by_arm(
-        _with_shares(results),
+        with_shares(results.of_kind("unlearning")),
         "Cost to completion",
         note,
-        lambda runs: _spreads(_completed(runs), columns | shares) | {"energy is": _basis(_completed(runs))},
+        lambda runs: _spreads(completed(runs), columns | shares) | {"energy is": _basis(completed(runs))},
     )
 
 
@@ -102,7 +100,7 @@ def stability_table(results: Results) -> Table | None:
     }
 
     def cells(runs: pd.DataFrame) -> dict[str, str]:
-        done = _completed(runs)
+        done = completed(runs)
         known = done["stability.collapsed"].dropna()
         collapsed = f"{(known == True).sum()} of {len(known)}"  # noqa: E712
         intervals = {
@@ -120,43 +118,84 @@ def stability_table(results: Results) -> Table | None:
         f"{rules.matched_distance:g} of the original's norm; matched forget loss: it is {rules.matched_rise:g} nats "
         "higher than at T*."
     )
-    return _by_arm(results, "After completion", note, cells, without=("retrain",))
-
-
-def _by_arm(
-    results: Results,
-    title: str,
-    note: str,
-    cells: Callable[[pd.DataFrame], dict[str, str]],
-    without: Collection[str] = (),
-) -> Table | None:
-    """A row for every arm in every setting: how many runs were complete, how they ended, and `cells` of them."""
     runs = results.of_kind("unlearning")
-    runs = runs[~runs["method"].isin(without)]
+    return _by_arm(runs[runs["method"] != "retrain"], "After completion", note, cells)
+
+
+def displacement_table(results: Results) -> Table | None:
+    """How far the model has moved, and what it has lost where arms have moved equally far."""
+    curves = results.curves[results.curves["relative_step"] == 1].set_index(["setting", "method", "seed"])
+
+    def cells(runs: pd.DataFrame) -> dict[str, str]:
+        done = completed(runs)
+        keys = list(zip(done["setting"], done["method"], done["seed"], strict=True))
+        moved = done.assign(moved=[curves["distance"].get(key, math.nan) for key in keys])
+        columns = {
+            "distance at T*": ("moved", ".3g"),
+            "RA at T*": ("quality.ra", ".1f"),
+            "RA lost at matched displacement": ("stability.drop_at_distance", ".1f"),
+        }
+        return _spreads(moved, columns)
+
+    note = (
+        "Mean, and least to greatest over the seeds that have a figure. The distance is the L2 norm of the parameters' "
+        f"change; matched displacement is {results.rules.matched_distance:g} of the original's norm farther than at T*."
+    )
+    runs = results.of_kind("unlearning")
+    return _by_arm(runs[runs["method"].isin(ASCENTS)], "Displacement", note, cells)
+
+
+def pareto_table(results: Results) -> Table | None:
+    """The points of the figure, and which of them no other beats."""
+    points = pareto_points(results)
+    rows = tuple(
+        (
+            str(point["setting"]),
+            str(point["method"]),
+            f"{point['mib']:.2f}",
+            f"{point['mean']:.1f} ({point['low']:.1f} to {point['high']:.1f})",
+            "yes" if point["front"] else "no",
+        )
+        for _, point in points.iterrows()
+    )
+    columns = ("setting", "arm", "peak, MiB", "RA at T*", "on the line")
+    return Table("Memory and utility", "", columns, rows) if rows else None
+
+
+def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) -> Table | None:
+    """Medians of the curves at some multiples of T*, of all seeds that last so long."""
+    curves = drawn(results.curves, ascents)
+    rows = []
+    for setting, of_setting in curves.groupby("setting", sort=False):
+        for method in arm_style(of_setting["method"]).order:
+            runs = [run for _, run in of_setting[of_setting["method"] == method].groupby("seed")]
+            cells = [_median_at(runs, column, time) for column in columns for time in TIMES]
+            rows.append((str(setting), method, f"{len(runs)}", *cells))
+    heads = [f"{column.replace('_', ' ')} at {time:g} T*" for column in columns for time in TIMES]
+    note = "Medians over the seeds; in brackets how many of them last so long, if not all do."
+    what = " and ".join(column.replace("_", " ") for column in columns)
+    return Table(f"{what.capitalize()}", note, ("setting", "arm", "seeds", *heads), tuple(rows)) if rows else None
+
+
+def _median_at(runs: Sequence[pd.DataFrame], column: str, time: float) -> str:
+    lasting = [run for run in runs if run["relative_step"].max() >= time]
+    if not lasting:
+        return MISSING
+    median = np.median([np.interp(time, run["relative_step"], run[column]) for run in lasting])
+    return f"{median:.3g}" + ("" if len(lasting) == len(runs) else f" ({len(lasting)})")
+
+
+def _by_arm(runs: pd.DataFrame, title: str, note: str, cells: Callable[[pd.DataFrame], dict[str, str]]) -> Table | None:
+    """A row for every arm in every setting: how many runs were complete, how they ended, and `cells` of them."""
     rows = []
     for setting, of_setting in runs.groupby("setting", sort=False):
         for method in arm_style(of_setting["method"]).order:
             of_arm = of_setting[of_setting["method"] == method]
             outcomes = ", ".join(f"{count} {outcome}" for outcome, count in of_arm["outcome"].value_counts().items())
-            completed = f"{len(_completed(of_arm))} of {len(of_arm)}"
-            head = {"setting": str(setting), "arm": method, "complete": completed, "outcome": outcomes}
+            share = f"{len(completed(of_arm))} of {len(of_arm)}"
+            head = {"setting": str(setting), "arm": method, "complete": share, "outcome": outcomes}
             rows.append(head | cells(of_arm))
     return Table(title, note, tuple(rows[0]), tuple(tuple(row.values()) for row in rows)) if rows else None
-
-
-def _completed(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[runs["completion.reached"] == True]  # noqa: E712
-
-
-def _with_shares(results: Results) -> Results:
-    """With the columns `mib`, the peak, and "... share", a figure over Retrain's of the same setting and seed."""
-    cases = results.cases.assign(mib=pd.to_numeric(results.cases["memory.tensor_peak_bytes"]) / MIB)
-    retrained = cases[cases["method"] == "retrain"].set_index(["setting", "seed"])
-    for column in ("completion.forward_equivalents", "completion.seconds", "completion.joules", "mib"):
-        own = pd.to_numeric(cases[column])
-        whole = [retrained[column].get(key, math.nan) for key in zip(cases["setting"], cases["seed"], strict=True)]
-        cases[f"{column} share"] = own / pd.to_numeric(pd.Series(whole, index=cases.index))
-    return replace(results, cases=cases)
 
 
 def _basis(runs: pd.DataFrame) -> str:

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from bench.record import Memory, Record
-from reports import figures, style
+from reports import curve_figures, step_figures, style
 from reports.__main__ import main
+from reports.drawing import Drawing
 from reports.load import load
 from reports.origin import machine_table
 from reports.page import write_report
@@ -23,10 +24,14 @@ from reports.unlearning_tables import cost_table, quality_table, stability_table
 from tests.reports.conftest import full_set, stable, step_record, unlearning_record
 
 Write = Callable[..., Path]
+FIGURES = {
+    *("memory", "composition", "step-time", "step-energy", "completion-cost", "quality-gaps", "pareto"),
+    *("loss-curves", "accuracy-curves", "displacement-curves"),
+}
 FILES = {
-    "index.html",
-    "results.csv",
-    *(f"{name}.{kind}" for name in ("memory", "step-time", "step-energy", "loss-curves") for kind in ("svg", "png")),
+    *("index.html", "results.csv", "results.columns.csv"),
+    *(f"{name}.{kind}" for name in ("summary", "sustainability") for kind in ("md", "json")),
+    *(f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png", "pdf")),
 }
 
 
@@ -48,7 +53,7 @@ def _use_style() -> None:
     style.use()
 
 
-def lines(drawing: figures.Drawing | None, panel: int) -> dict[str, tuple[list[float], list[float]]]:
+def lines(drawing: Drawing | None, panel: int) -> dict[str, tuple[list[float], list[float]]]:
     """What a panel shows, by colour of the line."""
     assert drawing is not None
     axes = drawing.figure.axes[panel]
@@ -58,10 +63,10 @@ def lines(drawing: figures.Drawing | None, panel: int) -> dict[str, tuple[list[f
 
 @pytest.mark.parametrize(
     ("draw", "factor"),
-    [(figures.memory, 1.0), (figures.step_time, 1.0), (figures.step_energy, 0.1)],
+    [(step_figures.memory, 1.0), (step_figures.step_energy, 0.1)],
 )
 def test_step_figures_show_the_records(write_json: Write, draw: Callable, factor: float) -> None:
-    """Each arm's figure is its factor times the batch size, in MiB, ms and tenths of a joule."""
+    """Each arm's figure is its factor times the batch size, in MiB and tenths of a joule."""
     shown = lines(draw(load([write_json()])), panel=1)
     palette = style.arm_style(["forward", "fo-ga", "zo-ga"]).palette
     for method, arm in (("forward", 1), ("zo-ga", 2), ("fo-ga", 3)):
@@ -70,8 +75,15 @@ def test_step_figures_show_the_records(write_json: Write, draw: Callable, factor
         assert y == pytest.approx([factor * arm * 1, factor * arm * 8])
 
 
+def test_the_time_figure_shows_multiples_of_two_forwards(write_json: Write) -> None:
+    shown = lines(step_figures.step_time(load([write_json()])), panel=1)
+    palette = style.arm_style(["forward", "fo-ga", "zo-ga"]).palette
+    for method, arm in (("forward", 1), ("zo-ga", 2), ("fo-ga", 3)):
+        assert shown[palette[method]] == ([1, 8], pytest.approx([arm / 2, arm / 2]))
+
+
 def test_loss_curves_show_every_seed_and_the_median(write_json: Write) -> None:
-    drawing = figures.loss_curves(load([write_json()]))
+    drawing = curve_figures.loss_curves(load([write_json()]))
     assert drawing is not None
     assert "3 seeds" in drawing.caption
     forget = drawing.figure.axes[0]
@@ -82,7 +94,7 @@ def test_loss_curves_show_every_seed_and_the_median(write_json: Write) -> None:
         x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
         on_record = np.isclose(x * 10, np.round(x * 10))
         assert y[on_record] == pytest.approx(0.01 * 2 ** (10 * x[on_record]))
-        assert y.max() <= figures.COLLAPSED
+        assert y.max() <= curve_figures.COLLAPSED
 
 
 def test_an_arm_looks_the_same_in_every_figure() -> None:
@@ -204,7 +216,7 @@ def test_a_forecast_is_marked_wherever_it_is_shown(write_json: Write) -> None:
     assert comparison is not None
     assert [row[2] for row in comparison.rows] == ["2.00", "100.00 (forecast)"]
     assert "forecast was not measured" in comparison.note
-    drawing = figures.memory(results)
+    drawing = step_figures.memory(results)
     assert drawing is not None
     assert "hollow marker is a forecast" in drawing.caption
     hollow = [line for line in drawing.figure.axes[0].lines if line.get_markerfacecolor() == "white"]
@@ -213,7 +225,7 @@ def test_a_forecast_is_marked_wherever_it_is_shown(write_json: Write) -> None:
 
 def test_without_forecasts_nothing_speaks_of_them(write_json: Write) -> None:
     results = load([write_json()])
-    drawing, comparison = figures.memory(results), memory_comparison(results)
+    drawing, comparison = step_figures.memory(results), memory_comparison(results)
     assert drawing is not None
     assert comparison is not None
     assert "forecast" not in drawing.caption + comparison.note
@@ -263,7 +275,7 @@ def test_the_page_needs_nothing_but_itself(write_json: Write, tmp_path: Path) ->
     page = Links()
     page.feed((tmp_path / "out" / "index.html").read_text())
     assert page.loads == []
-    assert page.svgs == 4
+    assert page.svgs == len(FIGURES)
     assert len(page.ids) == len(set(page.ids))
 
 
@@ -306,7 +318,7 @@ def test_names_from_the_data_are_escaped(write_json: Write, tmp_path: Path) -> N
     path = write_json([step_record("zo-ga", 1, model="<script>alert(1)</script> $\\frac")], processor="<b>CPU</b>")
     write_report(load([path]), tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "<script" not in page
+    assert "<script>alert" not in page
     assert "<b>CPU" not in page
 
 

@@ -1,0 +1,182 @@
+"""The figures of whole runs: loss and accuracy through completion and beyond, in time and against displacement.
+
+A thin line is a seed, a thick one the median over seeds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.drawing import Drawing, plain_numbers, shared_legend
+from reports.load import Results
+from reports.style import ArmStyle, arm_style
+
+GRID_POINTS = 400
+ASCENTS = ("fo-ga", "zo-ga", "fo-ga-clipped", "zo-ga-clipped", "fo-ga-matched", "fo-ga-head")
+COLLAPSED = 1000  # nats
+LEAST_LOSS = 1e-6  # nats; less is drawn here
+LOSSES = ("forget_loss", "retain_loss")
+UNITS = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
+SEEDS = "A thin line a seed ({}), the thick one their median while all last."
+TIME = (
+    "Steps are divided by each run's own T*, the first evaluation at which the forget set is forgotten, marked at 1. A "
+    f"run is drawn to its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; "
+    "runs that never complete, or have nothing to forget, are left out."
+)
+
+
+@dataclass(frozen=True)
+class Against:
+    """What the runs are drawn against: a column of the curves, and the axis' words."""
+
+    column: str
+    label: str
+    logarithmic: bool = False
+
+
+RELATIVE_TIME = Against("relative_step", "steps / T*")
+DISPLACEMENT = Against("distance", "distance from the original (L2)", logarithmic=True)
+
+
+def loss_curves(results: Results) -> Drawing | None:
+    """Forget and retain loss of the ascents in relative time."""
+    curves = drawn(results.curves, ascents=True)
+    return _in_time(curves, "loss-curves", "Loss through completion and beyond", LOSSES)
+
+
+def accuracy_curves(results: Results) -> Drawing | None:
+    """Forget and retain accuracy of the ascents in relative time."""
+    columns = ("forget_accuracy", "retain_accuracy")
+    curves = drawn(results.curves, ascents=True)
+    return _in_time(curves, "accuracy-curves", "Accuracy through completion and beyond", columns)
+
+
+def displacement_curves(results: Results) -> Drawing | None:
+    """Forget loss and retain accuracy of the ascents against how far the model has moved."""
+    curves = drawn(results.curves, ascents=True)
+    curves = curves[curves["distance"] > 0]
+    if curves.empty:
+        return None
+    figure = _figure(curves, ("forget_loss", "retain_accuracy"), DISPLACEMENT)
+    return Drawing(
+        "displacement-curves",
+        "The same against displacement",
+        f"A line a seed ({_seeds(curves)}). An optimizer that merely moves less looks stable in time; here arms "
+        "are compared where they have moved equally far. A dot marks T* of a run. The distance is that of the "
+        "parameters from the original's; its axis is logarithmic.",
+        "Forget loss and retain accuracy against the parameters' distance from the original's, one row a setting.",
+        figure,
+    )
+
+
+def other_loss_curves(results: Results) -> Drawing | None:
+    """Forget and retain loss of the arms that also learn from the retain set, and of a user's own."""
+    curves = drawn(results.curves, ascents=False)
+    return _in_time(curves, "other-loss-curves", "Loss of the other arms through completion and beyond", LOSSES)
+
+
+def drawn(curves: pd.DataFrame, ascents: bool) -> pd.DataFrame:
+    """The evaluations that are drawn: of the ascents or of the others, of runs that complete, up to a wreck."""
+    of_arms = curves[curves["method"].isin(ASCENTS) == ascents]
+    finite = of_arms.dropna(subset=["relative_step", *LOSSES])
+    return _until_collapse(finite)
+
+
+def median_run(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The median over an arm's seeds on a common grid of relative time, up to where the first seed ends.
+
+    Between evaluations the logarithm of a loss is interpolated, as the eye does on a logarithmic axis.
+    """
+    logarithmic = column in LOSSES
+    medians = []
+    for method, of_method in curves.groupby("method"):
+        runs = [run for _, run in of_method.groupby("seed")]
+        grid = np.linspace(0, min(run["relative_step"].max() for run in runs), GRID_POINTS)
+        known = [np.log(run[column]) if logarithmic else run[column] for run in runs]
+        values = [np.interp(grid, run["relative_step"], of_run) for run, of_run in zip(runs, known, strict=True)]
+        median = np.exp(np.median(values, axis=0)) if logarithmic else np.median(values, axis=0)
+        medians.append(pd.DataFrame({"method": method, "relative_step": grid, column: median}))
+    return pd.concat(medians)
+
+
+def _in_time(curves: pd.DataFrame, name: str, title: str, columns: Sequence[str]) -> Drawing | None:
+    if curves.empty:
+        return None
+    logarithmic = " The loss axis is logarithmic." if "forget_loss" in columns else ""
+    what = " and ".join(column.replace("_", " ") for column in columns)
+    return Drawing(
+        name,
+        title,
+        f"{SEEDS.format(_seeds(curves))} {TIME}{logarithmic}",
+        f"{what.capitalize()} against relative time, one row a setting; completion is marked at 1.",
+        _figure(curves, columns, RELATIVE_TIME),
+    )
+
+
+def _figure(curves: pd.DataFrame, columns: Sequence[str], against: Against) -> Figure:
+    """A row a setting, a panel a column."""
+    style = arm_style(curves["method"])
+    settings = list(curves["setting"].unique())
+    figure = Figure(figsize=(8.2, 0.6 + 2.9 * len(settings)), layout="constrained")
+    rows = figure.subplots(len(settings), len(columns), squeeze=False)
+    for row, setting in zip(rows, settings, strict=True):
+        for axes, column in zip(row, columns, strict=True):
+            _panel(axes, curves[curves["setting"] == setting], column, against, style)
+            subset, figured = column.split("_")
+            axes.set_title(f"{setting}: {subset} {figured}", fontsize=10)
+            axes.set_ylabel(UNITS[figured])
+    shared_legend(figure)
+    return figure
+
+
+def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, style: ArmStyle) -> None:
+    look = {
+        "x": against.column,
+        "y": column,
+        "hue": "method",
+        "style": "method",
+        "hue_order": style.order,
+        "style_order": style.order,
+        "palette": style.palette,
+        "dashes": style.dashes,
+        "ax": axes,
+    }
+    seeds = {"units": "seed", "estimator": None, "sort": False}
+    if against is RELATIVE_TIME:
+        sns.lineplot(median_run(curves, column), **look, linewidth=2.5)
+        sns.lineplot(curves, **look, **seeds, linewidth=0.8, alpha=0.7, legend=False)
+        axes.axvline(1, color="#666666", linewidth=1)
+        axes.set_xlim(0, None)
+    else:
+        sns.lineplot(curves, **look, **seeds, linewidth=1.2)
+        completions = curves[curves["relative_step"] == 1]
+        axes.scatter(completions[against.column], completions[column], c=completions["method"].map(style.palette), s=18)
+    axes.set_xlabel(against.label)
+    if against.logarithmic:
+        axes.set_xscale("log")
+        plain_numbers(axes.xaxis)
+    if column in LOSSES:
+        axes.set_yscale("log")
+        plain_numbers(axes.yaxis)
+    axes.legend_ = None
+
+
+def _seeds(curves: pd.DataFrame) -> str:
+    """How many seeds each line stands for."""
+    counts = curves.groupby(["setting", "method"])["seed"].nunique()
+    if counts.nunique() == 1:
+        return f"{counts.iloc[0]} seeds"
+    return ", ".join(f"{name}: {count}" for name, count in zip(counts.index.map(" ".join), counts, strict=True))
+
+
+def _until_collapse(curves: pd.DataFrame) -> pd.DataFrame:
+    """Each run up to its first loss beyond `COLLAPSED`: what a wreck does afterwards says nothing."""
+    curves = curves.assign(**{name: curves[name].clip(lower=LEAST_LOSS) for name in LOSSES})
+    wrecked = (curves["forget_loss"] > COLLAPSED) | (curves["retain_loss"] > COLLAPSED)
+    before = wrecked.groupby([curves["setting"], curves["method"], curves["seed"]]).cumsum() == 0
+    return curves[before]

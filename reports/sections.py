@@ -1,0 +1,112 @@
+"""One run's part of the report, on one device; machines and devices stand side by side and are never pooled."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from bench.record import Run
+from reports.claims import Claim, claims
+from reports.drawing import Drawing
+from reports.figures import ERASURE_FIGURES, STEP_FIGURES, Draw, Tabulate
+from reports.load import Results
+from reports.step_tables import step_table
+from reports.summary import Finding, findings
+from reports.sustainability import Statement, statement
+from reports.table import Table, anchor
+from reports.unlearning_tables import quality_table, stability_table, verdict_table
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A figure and the table that says the same in numbers; one of them may be missing."""
+
+    drawing: Drawing | None
+    table: Table | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Exhibits on one subject; without any, `missing` says why."""
+
+    title: str
+    exhibits: Sequence[Exhibit]
+    missing: str
+
+    @property
+    def anchor(self) -> str:
+        """The title as the end of an address."""
+        return anchor(self.title)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the report says of one run on one device.
+
+    Attributes:
+        run, device: where its cases come from.
+        name: what its files and anchors begin with, "" where it is the only one.
+        title: the run in words.
+        evidence: of forgetting, for the statement.
+    """
+
+    run: Run
+    device: str
+    name: str
+    title: str
+    claims: Sequence[Claim]
+    verdicts: Table | None
+    findings: Sequence[Finding]
+    groups: Sequence[Group]
+    statement: Statement | None
+    evidence: Table | None
+
+
+def sections(results: Results) -> Iterator[Section]:
+    """One for every run and device, in the order given."""
+    parts = sorted(set(zip(results.cases["run"].tolist(), results.cases["device"].tolist(), strict=True)))
+    for number, device in parts:
+        one = _part(results, number, device)
+        run = results.runs[number - 1]
+        words = f"profile {run.profile} on {run.machine.accelerator or run.machine.processor}, {device}"
+        name = "" if len(parts) == 1 else f"run{number}-{device}-"
+        yield _section(one, run, device, name, f"Run {number}: {words}")
+
+
+def _section(one: Results, run: Run, device: str, name: str, title: str) -> Section:
+    runs = one.of_kind("unlearning")
+    found = claims(runs, one.rules)
+    steps = [*_exhibits(one, STEP_FIGURES), Exhibit(None, step_table(one))]
+    erasures = [*_exhibits(one, ERASURE_FIGURES), Exhibit(None, stability_table(one))]
+    return Section(
+        run,
+        device,
+        name,
+        title,
+        found,
+        verdict_table(found),
+        findings(one),
+        (
+            _group("Single steps", steps, "This profile times no single steps; quick and step-cost do."),
+            _group("Whole erasures", erasures, "This profile runs no whole erasures; quick and digits do."),
+        ),
+        statement(one),
+        quality_table(one),
+    )
+
+
+def _group(title: str, exhibits: Sequence[Exhibit], missing: str) -> Group:
+    there = [exhibit for exhibit in exhibits if exhibit.drawing is not None or exhibit.table is not None]
+    return Group(title, there, missing)
+
+
+def _exhibits(one: Results, pairs: Sequence[tuple[Draw, Tabulate]]) -> Iterator[Exhibit]:
+    for draw, tabulate in pairs:
+        yield Exhibit(draw(one), tabulate(one))
+
+
+def _part(results: Results, number: int, device: str) -> Results:
+    def of(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[(frame["run"] == number) & (frame["device"] == device)]
+
+    return replace(results, cases=of(results.cases), curves=of(results.curves))

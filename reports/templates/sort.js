@@ -1,0 +1,18 @@
+// Only a help: a click on a column's head sorts its table, again the other way round.
+for (const table of document.querySelectorAll("table.sortable")) {
+  table.tHead.querySelectorAll("th").forEach((head, index) => {
+    const button = document.createElement("button");
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    let up = false;
+    button.addEventListener("click", () => {
+      up = !up;
+      const key = (row) => row.cells[index].textContent;
+      const order = (a, b) => key(a).localeCompare(key(b), "en", { numeric: true });
+      const rows = [...table.tBodies[0].rows].sort((a, b) => (up ? order(a, b) : order(b, a)));
+      table.tBodies[0].append(...rows);
+      table.tHead.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    });
+  });
+}

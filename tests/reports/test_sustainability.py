@@ -1,0 +1,174 @@
+"""The statement against figures by hand: 20 J a request on a grid of 360 g a kWh are two milligrams."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.record import Record
+from reports.load import load
+from reports.page import write_report
+from reports.sustainability import ESTIMATED, NO_GUARANTEE, Statement, statement
+from tests.reports.conftest import step_record, unlearning_record
+
+Write = Callable[..., Path]
+
+
+def costing(record: Record, joules: float, seconds: float = 1.5, mib: int = 2) -> Record:
+    assert record.completion is not None
+    completion = record.completion.model_copy(update={"joules": joules, "seconds": seconds})
+    memory = record.memory.model_copy(update={"tensor_peak_bytes": mib * 2**20})
+    return record.model_copy(update={"completion": completion, "memory": memory})
+
+
+def of(write_json: Write, records: list[Record]) -> Statement:
+    found = statement(load([write_json(records)]))
+    assert found is not None
+    return found
+
+
+def rows(found: Statement, title: str) -> dict[str, dict[str, str]]:
+    """A table's rows by arm."""
+    table = next(table for table in found.tables if table.title == title)
+    named = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    return {row.get("arm", row.get("seed", "")): row for row in named}
+
+
+def trio(joules: float = 20.0, mib: int = 1) -> list[Record]:
+    """zo-ga with such a cost, fo-ga and Retrain with 10 and 40 J and 2 MiB, three seeds."""
+    ours = [costing(unlearning_record("zo-ga", seed), joules, mib=mib) for seed in range(3)]
+    theirs = [costing(unlearning_record("fo-ga", seed), 10.0) for seed in range(3)]
+    return [*ours, *theirs, *(costing(unlearning_record("retrain", seed), 40.0, 6.0) for seed in range(3))]
+
+
+def test_a_request_is_in_the_units_it_says(write_json: Write) -> None:
+    row = rows(of(write_json, trio()), "One erasure request")["zo-ga"]
+    assert row["complete"] == "3 of 3"
+    assert row["energy, J"] == "20"
+    assert row["SCI, mg CO2e"] == "2"  # 20 J / 3.6e6 J/kWh * 360 g/kWh = 2e-3 g
+    assert row["time, s"] == "1.5"
+    assert row["energy over Retrain's"] == "0.5"
+    assert row["time over Retrain's"] == "0.25"
+    assert (row["peak, MiB"], row["fits into"]) == ("1.00", "64 MiB")
+
+
+def test_a_thousand_requests_are_a_thousand_times_one(write_json: Write) -> None:
+    row = rows(of(write_json, trio(joules=36.0)), "A thousand erasure requests")["zo-ga"]
+    assert (row["energy, kWh"], row["CO2e, g"], row["time, h"]) == ("0.01", "3.6", "0.42")
+
+
+def test_the_basis_has_shares_with_their_boundary_window_and_grid(write_json: Write) -> None:
+    row = rows(of(write_json, trio()), "Where the energy figures come from")["zo-ga"]
+    assert row["basis"] == "estimated"
+    assert row["processor, J"] == "15 (estimated, process)"
+    assert row["memory, J"] == "5 (estimated, machine)"
+    assert row["accelerator, J"] == "n/a"
+    assert (row["window, s"], row["grid, g CO2e/kWh"]) == ("2.0", "360 (FRA)")
+
+
+def test_the_search_is_apart_and_what_was_erased_is_named(write_json: Write) -> None:
+    found = of(write_json, trio())
+    search = rows(found, "The search for learning rates")["zo-ga"]
+    assert (search["time, s"], search["energy, J"], search["basis"]) == ("60", "3e+02", "estimated")
+    erased = rows(found, "What was to be forgotten")
+    assert {seed: row["samples"] for seed, row in erased.items()} == dict.fromkeys("012", "30 of 300")
+    assert erased["2"]["hash"] == f"{2:064x}"
+
+
+def test_if_it_costs_more_the_first_sentence_says_so_and_what_that_buys(write_json: Write) -> None:
+    assert of(write_json, trio(joules=70.0)).headline == (
+        "cnn digits b4 class:3: an erasure by zo-ga takes 7 times more energy than one by fo-ga to the same level of "
+        "forgetting; what that buys is a peak of 50% of fo-ga's memory.",
+    )
+
+
+def test_if_it_costs_less_nothing_is_bought(write_json: Write) -> None:
+    (sentence,) = of(write_json, trio(joules=5.0)).headline
+    assert "takes 2 times less energy than one by fo-ga" in sentence
+    assert sentence.endswith("; its peak is 50% of fo-ga's memory.")
+
+
+def test_a_peak_that_is_no_less_is_not_called_a_gain(write_json: Write) -> None:
+    (sentence,) = of(write_json, trio(joules=70.0, mib=4)).headline
+    assert sentence.endswith("; its peak is 200% of fo-ga's memory.")
+
+
+def test_an_estimate_is_said_to_add_nothing_to_the_time(write_json: Write) -> None:
+    assert of(write_json, trio()).notes[0] == ESTIMATED
+    measured = [record.model_copy(update={"energy": as_measured(record)}) for record in trio()]
+    assert ESTIMATED not in of(write_json, measured).notes
+    assert of(write_json, measured).notes[-1] == NO_GUARANTEE
+
+
+def as_measured(record: Record) -> object:
+    assert record.energy is not None
+    return record.energy.model_copy(update={"basis": "measured"})
+
+
+def test_without_energy_time_is_compared_and_nothing_is_made_up(write_json: Write) -> None:
+    records = [record.model_copy(update={"energy": None, "completion": without_joules(record)}) for record in trio()]
+    found = of(write_json, records)
+    assert "takes 1 times more time than one by fo-ga" in found.headline[0]
+    assert found.model_card == ""
+    assert "Energy was not metered" in found.notes[0]
+    row = rows(found, "One erasure request")["zo-ga"]
+    assert (row["energy, J"], row["SCI, mg CO2e"], row["time, s"]) == ("n/a", "n/a", "1.5")
+    assert "Where the energy figures come from" not in {table.title for table in found.tables}
+
+
+def without_joules(record: Record) -> object:
+    assert record.completion is not None
+    return record.completion.model_copy(update={"joules": None})
+
+
+def test_the_model_card_block_is_in_grams(write_json: Write) -> None:
+    assert of(write_json, trio()).model_card == (
+        "# cnn digits b4 class:3, zo-ga, one erasure request\n"
+        "co2_eq_emissions:\n"
+        "  emissions: 0.002  # grams\n"
+        '  source: "zo-unlearning-bench, by CodeCarbon"\n'
+        "  training_type: fine-tuning\n"
+        '  geographical_location: "FRA"\n'
+        '  hardware_used: "A CPU"\n'
+    )
+
+
+def test_runs_that_never_completed_are_counted_and_lend_no_figure(write_json: Write) -> None:
+    records = [*trio()[1:], unlearning_record("zo-ga", 0, completed=None)]
+    assert rows(of(write_json, records), "One erasure request")["zo-ga"]["complete"] == "2 of 3"
+    never = [record for record in trio() if record.case.method != "zo-ga"] + [unlearning_record("zo-ga", 0, None)]
+    found = of(write_json, never)
+    assert found.headline == ()
+    assert rows(found, "One erasure request")["zo-ga"]["energy, J"] == "n/a"
+
+
+def test_without_erasures_there_is_no_statement_and_the_files_say_why(write_json: Write, tmp_path: Path) -> None:
+    results = load([write_json([step_record("zo-ga", 1)])])
+    assert statement(results) is None
+    write_report(results, tmp_path / "out")
+    assert "No statement: this profile runs no whole erasures." in (tmp_path / "out" / "sustainability.md").read_text()
+
+
+def test_the_json_has_every_run_unrounded_and_no_nan(write_json: Write, tmp_path: Path) -> None:
+    third = costing(unlearning_record("zo-ga", 0), 20 / 3)
+    write_report(load([write_json([third, unlearning_record("fo-ga", 1, completed=None)])]), tmp_path / "out")
+    text = (tmp_path / "out" / "sustainability.json").read_text()
+    (part,) = json.loads(text, parse_constant=pytest.fail)
+    theirs, ours = part["requests"]
+    assert (ours["energy_j"], ours["learning_rate"], ours["eps"]) == (20 / 3, 0.01, 1e-3)
+    assert ours["sci_gco2e"] == pytest.approx(20 / 3 * 1e-4)
+    assert (theirs["complete"], theirs["energy_j"], theirs["eps"]) == (False, None, None)
+    assert part["search"][0]["joules"] == 300
+
+
+def test_markdown_keeps_its_tables_whatever_stands_in_a_name(write_json: Write, tmp_path: Path) -> None:
+    record = unlearning_record("zo-ga", 0)
+    named = record.model_copy(update={"case": record.case.model_copy(update={"model": "a|b<i>"})})
+    write_report(load([write_json([named])]), tmp_path / "out")
+    lines = (tmp_path / "out" / "sustainability.md").read_text().splitlines()
+    table = [line for line in lines if "a\\|b&lt;i>" in line]
+    assert table
+    heads = next(line for line in lines if line.startswith("| setting | arm | complete"))
+    row = next(line for line in lines[lines.index(heads) :] if "zo-ga" in line)
+    assert row.replace("\\|", "").count("|") == heads.count("|")
