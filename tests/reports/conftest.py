@@ -21,7 +21,10 @@ from bench.record import (
     StepTime,
     TuningCost,
 )
+from reports.load import load
+from reports.page import write_report
 
+GALLERY = Path(__file__).parent.parent.parent / "reports" / "gallery"
 MIB = 2**20
 
 
@@ -153,6 +156,14 @@ def run_on(machine: Machine, profile: str = "test") -> Run:
         fingerprint="f",
         tuning=(TuningCost(method="zo-ga", seconds=60, forward_equivalents=1000, joules=300, basis="estimated"),),
     )
+
+
+@pytest.fixture(scope="session")
+def quick_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report, drawn from the gallery's quick run."""
+    folder = tmp_path_factory.mktemp("quick")
+    write_report(load([GALLERY / "quick" / "benchmark.json"]), folder)
+    return folder
 
 
 @pytest.fixture

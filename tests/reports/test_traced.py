@@ -1,0 +1,265 @@
+"""Every number of the page and of the statement, computed again from `results.csv` alone, with unit and rounding."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+MIB = 2**20
+Rows = list[dict[str, str]]
+
+
+class Tables(HTMLParser):
+    """The tables of a page by title: each row by column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, Rows] = {}
+        self._title, self._heads, self._cells, self._text = "", [], [], None  # type: ignore[var-annotated]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "table":
+            self._heads = []
+            self.found[self._title] = []
+        if tag == "tr":
+            self._cells = []
+        if tag in ("h4", "th", "td"):
+            self._text = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._text is not None:
+            self._text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "h4":
+            self._title = self._text
+        if tag == "th":
+            self._heads.append(self._text)
+        if tag == "td":
+            self._cells.append(self._text)
+        if tag == "tr" and self._cells:
+            self.found[self._title].append(dict(zip(self._heads, self._cells, strict=True)))
+        if tag in ("h4", "th", "td"):
+            self._text = None
+
+
+@pytest.fixture(scope="module")
+def tables(quick_report: Path) -> dict[str, Rows]:
+    page = Tables()
+    page.feed((quick_report / "index.html").read_text())
+    return page.found
+
+
+@pytest.fixture(scope="module")
+def csv(quick_report: Path) -> pd.DataFrame:
+    frame = pd.read_csv(quick_report / "results.csv")
+    grams = frame["energy.co2e_g_per_step"] / frame["energy.joules_per_step"]
+    return frame.assign(
+        mib=frame["memory.tensor_peak_bytes"] / MIB,
+        mg=1000 * grams * frame["completion.joules"],
+        kwh=frame["completion.joules"] / 3600 / 1000,
+        hours=frame["completion.seconds"] / 3600,
+    )
+
+
+def spread(values: pd.Series, form: str) -> str:
+    known = [format(value, form) for value in (values.mean(), values.min(), values.max())]
+    if values.notna().sum() == 0:
+        return "n/a"
+    return known[0] if known[1] == known[2] else f"{known[0]} ({known[1]} to {known[2]})"
+
+
+def mean(values: pd.Series, form: str) -> str:
+    return format(values.mean(), form)
+
+
+def interval(values: pd.Series, form: str) -> str:
+    known = values.dropna()
+    if len(known) < 3:
+        return "n/a" if known.empty else f"{known.mean():{form}} (n = {len(known)})"
+    half = stats.sem(known) * stats.t.ppf(0.975, len(known) - 1)
+    low, high = known.mean() - half, known.mean() + half
+    return f"{known.mean():{form}} ({low:{form}} to {high:{form}})"
+
+
+def share(column: str) -> Callable[[pd.DataFrame, pd.DataFrame], pd.Series]:
+    """Of Retrain's figure with the same seed."""
+
+    def of(arm: pd.DataFrame, retrained: pd.DataFrame) -> pd.Series:
+        return arm.set_index("seed")[column] / retrained.set_index("seed")[column]
+
+    return of
+
+
+def plain(column: str, factor: float = 1.0) -> Callable[[pd.DataFrame, pd.DataFrame], pd.Series]:
+    return lambda arm, _: arm[column] * factor
+
+
+BY_ARM = {
+    "Cost to completion": {
+        "steps": (plain("completion.step"), spread, ".0f"),
+        "forwards": (plain("completion.forward_equivalents"), spread, ".0f"),
+        "time, s": (plain("completion.seconds"), spread, ".3g"),
+        "energy, J": (plain("completion.joules"), spread, ".3g"),
+        "peak, MiB": (plain("mib"), spread, ".2f"),
+        "forwards over Retrain's": (share("completion.forward_equivalents"), spread, ".2g"),
+        "time over Retrain's": (share("completion.seconds"), spread, ".2g"),
+        "energy over Retrain's": (share("completion.joules"), spread, ".2g"),
+        "peak over Retrain's": (share("mib"), spread, ".2g"),
+    },
+    "Quality at completion": {
+        "UA": (plain("quality.ua"), spread, ".1f"),
+        "RA": (plain("quality.ra"), spread, ".1f"),
+        "TA": (plain("quality.ta"), spread, ".1f"),
+        "TA of the class": (plain("quality.ta_forgotten"), spread, ".1f"),
+        "MIA": (plain("quality.mia"), spread, ".1f"),
+        "MIA AUC": (plain("quality.mia_auc"), spread, ".3f"),
+        "ToW": (plain("quality.tow"), spread, ".3f"),
+        "relearn steps": (plain("quality.relearn_steps"), spread, ".0f"),
+    },
+    "After completion": {
+        "time to collapse, T*": (plain("stability.collapse"), interval, ".2f"),
+        "slope of log retain loss, 1/T*": (plain("stability.loss_slope"), interval, ".2f"),
+        "RA lost after one more T*": (plain("stability.drop_at_time"), interval, ".1f"),
+        "RA lost at matched displacement": (plain("stability.drop_at_distance"), interval, ".1f"),
+        "RA lost at matched forget loss": (plain("stability.drop_at_forget_loss"), interval, ".1f"),
+    },
+    "Displacement": {
+        "RA at T*": (plain("quality.ra"), spread, ".1f"),
+        "RA lost at matched displacement": (plain("stability.drop_at_distance"), spread, ".1f"),
+    },
+    "One erasure request": {
+        "energy, J": (plain("completion.joules"), spread, ".2g"),
+        "SCI, mg CO2e": (plain("mg"), spread, ".2g"),
+        "time, s": (plain("completion.seconds"), spread, ".2g"),
+        "energy over Retrain's": (share("completion.joules"), spread, ".2g"),
+        "time over Retrain's": (share("completion.seconds"), spread, ".2g"),
+        "peak, MiB": (plain("mib"), mean, ".2f"),
+    },
+    "A thousand erasure requests": {
+        "energy, kWh": (plain("kwh", 1000), mean, ".2g"),
+        "CO2e, g": (plain("mg"), mean, ".2g"),
+        "time, h": (plain("hours", 1000), mean, ".2g"),
+    },
+    "Where the energy figures come from": {"window, s": (plain("energy.window_s"), spread, ".1f")},
+}
+
+
+@pytest.mark.parametrize("title", BY_ARM)
+def test_the_tables_by_arm_follow_from_the_csv(tables: dict[str, Rows], csv: pd.DataFrame, title: str) -> None:
+    assert tables[title]
+    for row in tables[title]:
+        setting = csv[(csv["setting"] == row["setting"]) & (csv["completion.reached"] == True)]  # noqa: E712
+        retrained = setting[setting["method"] == "retrain"]
+        arm = setting[setting["method"] == row["arm"]]
+        for column, (values, shown, form) in BY_ARM[title].items():
+            assert row[column] == shown(values(arm, retrained), form), (row["setting"], row["arm"], column)
+
+
+def test_the_tables_of_steps_follow_from_the_csv(tables: dict[str, Rows], csv: pd.DataFrame) -> None:
+    steps = csv[csv["kind"] == "step"].set_index(["model", "batch_size", "method"])
+    shown = {
+        "Peak of live tensors in a step, MiB": lambda case: f"{case['memory.tensor_peak_bytes'] / MIB:.2f}",
+        "Peak of torch's allocator in a step, MiB": lambda case: f"{case['memory.allocator_peak_bytes'] / MIB:.2f}",
+        "Peak of the process in a step, MiB": lambda case: f"{case['memory.process_peak_bytes'] / MIB:.2f}",
+        "Energy of a step, J (estimated)": lambda case: f"{case['energy.joules_per_step']:.3g}",
+    }
+    for title, text in shown.items():
+        assert len(tables[title]) == 9
+        for row in tables[title]:
+            for arm in ("forward", "fo-ga", "zo-ga"):
+                assert row[arm] == text(steps.loc[(row["model"], int(row["batch"]), arm)]), (title, row)
+    for row in tables["What the peak is made of, MiB"]:
+        case = steps.loc[(row["model"], int(row["batch"]), row["arm"])]
+        parts = [f"memory.tensor_by_category.{name}" for name in list(row)[3:]]
+        assert [row[name.rpartition(".")[2]] for name in parts] == [f"{case[name] / MIB:.2f}" for name in parts]
+        assert sum(case[name] for name in parts) == case["memory.tensor_peak_bytes"]
+    for row in tables["Time of a step, against zo-ga"]:
+        ours = steps.loc[(row["model"], int(row["batch"]), "zo-ga")]
+        theirs = steps.loc[(row["model"], int(row["batch"]), "fo-ga")]
+        quartiles = [ours[f"time.times_two_forwards{end}"] for end in ("", "_q1", "_q3")]
+        assert row["zo-ga over two forwards"] == "{:.2f} ({:.2f} to {:.2f})".format(*quartiles)
+        assert row["fo-ga over zo-ga"] == f"{theirs['time.times_two_forwards'] / quartiles[0]:.2f}"
+
+
+def test_the_shares_of_energy_follow_from_the_csv(tables: dict[str, Rows], csv: pd.DataFrame) -> None:
+    for row in tables["Where the energy figures come from"]:
+        runs = csv[(csv["setting"] == row["setting"]) & (csv["method"] == row["arm"])]
+        runs = runs[runs["completion.reached"] == True]  # noqa: E712
+        for part, word in (("cpu", "processor"), ("ram", "memory")):
+            joules = (runs[f"energy.{part}.joules_per_step"] * runs["completion.step"]).mean()
+            assert row[f"{word}, J"] == f"{joules:.2g} (estimated, process)"
+        grid = (runs["energy.co2e_g_per_step"] / runs["energy.joules_per_step"]).mean() * 3.6e6
+        assert row["grid, g CO2e/kWh"] == f"{grid:.0f} (USA)"
+
+
+def test_the_sentences_follow_from_the_csv(quick_report: Path, csv: pd.DataFrame) -> None:
+    (part,) = json.loads((quick_report / "summary.json").read_text())
+    steps = csv[csv["kind"] == "step"].set_index(["model", "batch_size"])
+    zeroth, first = (steps[steps["method"] == arm] for arm in ("zo-ga", "fo-ga"))
+    memory = zeroth["memory.tensor_peak_bytes"] / first["memory.tensor_peak_bytes"]
+    time = zeroth["time.times_two_forwards"] / first["time.times_two_forwards"]
+    found = {(finding["name"], finding["values"].get("setting")): finding for finding in part["findings"]}
+    for name, ratio in (("memory", memory), ("time", time)):
+        low, high = f"{100 * ratio.min():.0f}", f"{100 * ratio.max():.0f}"
+        assert f"takes {low} to {high} %" in found[name, None]["text"]
+    runs = csv[(csv["kind"] == "unlearning") & (csv["completion.reached"] == True)]  # noqa: E712
+    for setting, cases in runs.groupby("setting"):
+        ours, theirs = (cases[cases["method"] == arm] for arm in ("zo-ga", "fo-ga"))
+        cost, quality = (found[name, setting] for name in ("cost", "quality"))
+        joules = ours["completion.joules"].mean() / theirs["completion.joules"].mean()
+        taken = (
+            f"zo-ga takes {ours['completion.step'].mean():.0f} steps and fo-ga {theirs['completion.step'].mean():.0f}"
+        )
+        assert taken in cost["text"]
+        assert f", {joules:.2g} times more energy (estimated), " in cost["text"]
+        for arm in (ours, theirs):
+            assert f"{arm['quality.tow'].mean():.3f}" in quality["text"]
+            assert f"{arm['quality.ra'].mean():.1f} %" in quality["text"]
+
+
+def test_the_statement_says_the_same_alone_as_in_the_page(quick_report: Path, tables: dict[str, Rows]) -> None:
+    text = (quick_report / "sustainability.md").read_text()
+    for title in ("One erasure request", "A thousand erasure requests", "Where the energy figures come from"):
+        block = text[text.index(f"## {title}\n") :].split("\n\n", 3)[2]
+        heads, _, *lines = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in block.splitlines())
+        assert [dict(zip(heads, cells, strict=True)) for cells in lines] == tables[title]
+    (part,) = json.loads((quick_report / "sustainability.json").read_text())
+    assert all(sentence in text for sentence in part["headline"])
+
+
+def test_the_json_of_the_statement_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame) -> None:
+    (part,) = json.loads((quick_report / "sustainability.json").read_text())
+    runs = csv[csv["kind"] == "unlearning"].set_index(["setting", "method", "seed"])
+    assert len(part["requests"]) == len(runs)
+    for request in part["requests"]:
+        run = runs.loc[(request["setting"], request["arm"], request["seed"])]
+        assert request["energy_j"] == pytest.approx(run["completion.joules"])
+        assert request["sci_gco2e"] == pytest.approx(run["mg"] / 1000)
+        assert request["peak_bytes"] == run["memory.tensor_peak_bytes"]
+        known = run["quality.relearn_steps"]
+        assert request["relearn_steps"] == (None if math.isnan(known) else known)
+
+
+def test_the_headline_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame) -> None:
+    (part,) = json.loads((quick_report / "sustainability.json").read_text())
+    done = csv[csv["completion.reached"] == True]  # noqa: E712
+    for sentence in part["headline"]:
+        setting = sentence.partition(": an erasure")[0]
+        ours, theirs = (done[(done["setting"] == setting) & (done["method"] == arm)] for arm in ("zo-ga", "fo-ga"))
+        energy = ours["completion.joules"].mean() / theirs["completion.joules"].mean()
+        assert f"takes {energy:.2g} times more energy" in sentence
+        assert f"{ours['mib'].mean() / theirs['mib'].mean():.0%} of fo-ga's memory" in sentence
+
+
+def test_every_column_is_explained(quick_report: Path, csv: pd.DataFrame) -> None:
+    explained = pd.read_csv(quick_report / "results.columns.csv")
+    assert list(explained["column"]) == list(pd.read_csv(quick_report / "results.csv", nrows=0).columns)
+    assert explained["meaning"].notna().all()
+    assert not re.search("TODO|None", explained.to_csv())
