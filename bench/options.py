@@ -11,7 +11,7 @@ import pytest
 from bench.json_option import DEFAULT_JSON, ROOT
 from bench.preflight import check_device, check_hyperparameters, check_names, prepare_file, prepare_folder
 from bench.profile import MOST_THREADS, Profile, load_profile
-from bench.record import TuningCost
+from bench.record import JOURNAL, TuningCost
 from bench.tuning import tunable
 from bench.tuning_file import tuning_costs
 
@@ -58,7 +58,7 @@ def read(option: Namespace) -> Settings:
     source = profile.tuned_by or option.profile
     tuning = tuning_costs(source, tunable(profile), searched=profile.tuned_by is not None)
     json_path = option.benchmark_json or DEFAULT_JSON
-    journal = json_path.parent / "journal.jsonl"
+    journal = json_path.parent / JOURNAL
     if not option.collectonly:
         for file in (json_path, journal):
             prepare_file(file)

@@ -17,6 +17,7 @@ Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
 Boundary = Literal["process", "machine"]
 WIDE_SPREAD = 0.1
+JOURNAL = "journal.jsonl"  # of a run that goes on, or was broken off, beside its JSON
 
 
 class _Strict(BaseModel):
@@ -347,8 +348,13 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        option = shlex.quote(f"--benchmark-json={path}")
-        raise UnreadableJsonError(f"{path}: {error.strerror}; make one with: pytest bench/ {option}") from None
+        command = f"pytest bench/ {shlex.quote(f'--benchmark-json={path}')}"
+        if (path.parent / JOURNAL).exists():
+            raise UnreadableJsonError(
+                f"{path}: not there yet, but {JOURNAL} beside it holds finished cases; wait for the run to end, or go "
+                f"on with: {command} --resume"
+            ) from None
+        raise UnreadableJsonError(f"{path}: {error.strerror}; make one with: {command}") from None
     except OSError as error:
         raise UnreadableJsonError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError):

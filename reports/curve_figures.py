@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from reports.drawing import Drawing, plain_numbers, shared_legend
+from reports.drawing import Drawing, line_legend, plain_numbers
 from reports.load import Results
 from reports.style import ArmStyle, arm_style
 
 GRID_POINTS = 400
+MANY_RUNS = 20  # of an arm in a setting
 ASCENTS = ("fo-ga", "zo-ga", "fo-ga-clipped", "zo-ga-clipped", "fo-ga-matched", "fo-ga-head")
 COLLAPSED = 1000  # nats
 LEAST_LOSS = 1e-6  # nats; less is drawn here
@@ -130,40 +132,59 @@ def _figure(curves: pd.DataFrame, columns: Sequence[str], against: Against) -> F
             subset, figured = column.split("_")
             axes.set_title(f"{setting}: {subset} {figured}", fontsize=10)
             axes.set_ylabel(UNITS[figured])
-    shared_legend(figure)
+    line_legend(figure, style)
     return figure
 
 
 def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, style: ArmStyle) -> None:
-    look = {
-        "x": against.column,
-        "y": column,
-        "hue": "method",
-        "style": "method",
-        "hue_order": style.order,
-        "style_order": style.order,
-        "palette": style.palette,
-        "dashes": style.dashes,
-        "ax": axes,
-    }
-    seeds = {"units": "seed", "estimator": None, "sort": False}
-    if against is RELATIVE_TIME:
-        sns.lineplot(median_run(curves, column), **look, linewidth=2.5)
-        sns.lineplot(curves, **look, **seeds, linewidth=0.8, alpha=0.7, legend=False)
+    in_time = against is RELATIVE_TIME
+    _seed_lines(axes, curves, against.column, column, style, width=0.8 if in_time else 1.2)
+    if in_time:
+        sns.lineplot(
+            median_run(curves, column),
+            x=against.column,
+            y=column,
+            hue="method",
+            style="method",
+            hue_order=style.order,
+            style_order=style.order,
+            palette=style.palette,
+            dashes=style.dashes,
+            linewidth=2.5,
+            legend=False,
+            ax=axes,
+        )
         axes.axvline(1, color="#666666", linewidth=1)
-        axes.set_xlim(0, None)
     else:
-        sns.lineplot(curves, **look, **seeds, linewidth=1.2)
         completions = curves[curves["relative_step"] == 1]
         axes.scatter(completions[against.column], completions[column], c=completions["method"].map(style.palette), s=18)
-    axes.set_xlabel(against.label)
     if against.logarithmic:
         axes.set_xscale("log")
-        plain_numbers(axes.xaxis)
     if column in LOSSES:
         axes.set_yscale("log")
-        plain_numbers(axes.yaxis)
-    axes.legend_ = None
+    axes.autoscale_view()
+    if in_time:
+        axes.set_xlim(0, None)
+    for axis, logarithmic in ((axes.xaxis, against.logarithmic), (axes.yaxis, column in LOSSES)):
+        if logarithmic:
+            plain_numbers(axis)
+    axes.set_xlabel(against.label)
+
+
+def _seed_lines(axes: Axes, curves: pd.DataFrame, x: str, y: str, style: ArmStyle, width: float) -> None:
+    """A thin line a seed; all of an arm as one collection."""
+    for arm, of_arm in curves.groupby("method"):
+        runs = [run[[x, y]].to_numpy(float) for _, run in of_arm.groupby("seed")]
+        dashes = style.dashes[str(arm)] or None
+        lines = LineCollection(
+            runs,
+            colors=style.palette[str(arm)],
+            linestyles="solid" if dashes is None else [(0, dashes)],
+            linewidths=width,
+            alpha=0.7,
+            rasterized=len(runs) > MANY_RUNS,  # as pixels, or the page would be too large to send
+        )
+        axes.add_collection(lines)
 
 
 def _seeds(curves: pd.DataFrame) -> str:

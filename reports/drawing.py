@@ -57,6 +57,15 @@ def shared_legend(figure: Figure) -> None:
     legend_above(figure, *figure.axes[0].get_legend_handles_labels())
 
 
+def line_legend(figure: Figure, style: ArmStyle) -> None:
+    """A legend of the arms' lines, above all panels."""
+    handles = [
+        Line2D([], [], color=style.palette[arm], linestyle=(0, style.dashes[arm]) if style.dashes[arm] else "-")
+        for arm in style.order
+    ]
+    legend_above(figure, handles, style.order)
+
+
 def marker_legend(figure: Figure, style: ArmStyle) -> None:
     """A legend of the arms' markers, above all panels."""
     handles = [Line2D([], [], linestyle="", color=style.palette[arm], marker=style.markers[arm]) for arm in style.order]

@@ -40,6 +40,15 @@ def test_several_files_stay_apart(write_json: Write) -> None:
     assert results.cases["run"].value_counts().tolist() == [len(full_set())] * 2
 
 
+def test_a_run_in_progress_is_told_from_one_that_never_was(tmp_path: Path) -> None:
+    path = tmp_path / "benchmark.json"
+    with pytest.raises(UnreadableJsonError, match=r"No such file or directory; make one with: pytest bench/ --b"):
+        load([path])
+    (tmp_path / "journal.jsonl").write_text("{}\n")
+    with pytest.raises(UnreadableJsonError, match=r"journal.jsonl beside it holds finished cases; wait .* --resume$"):
+        load([path])
+
+
 def test_results_of_the_schema_before_are_read(write_json: Write) -> None:
     """Schema 3 added figures; those of the gallery that is of schema 2 are there, and the new ones are missing."""
     path = Path(__file__).parents[2] / "reports" / "gallery" / "step-cost" / "benchmark.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from bench.record import Memory, Record
 from reports import curve_figures, step_figures, style
@@ -87,11 +88,13 @@ def test_loss_curves_show_every_seed_and_the_median(write_json: Write) -> None:
     assert drawing is not None
     assert "3 seeds" in drawing.caption
     forget = drawing.figure.axes[0]
-    of_arm = [line for line in forget.lines if line.get_color() == style.OKABE_ITO[2]]  # zo-ga
-    drawn = [line for line in of_arm if len(line.get_xdata())]  # the legend has one without data
-    assert len(drawn) == 4
-    for line in drawn:
-        x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+    zeroth = style.OKABE_ITO[2]
+    (median,) = (line for line in forget.lines if line.get_color() == zeroth)
+    (seeds,) = (found for found in forget.collections if to_hex(found.get_colors()[0]) == zeroth.lower())
+    paths = [path.vertices for path in seeds.get_paths()]
+    assert len(paths) == 3
+    for points in (*paths, np.column_stack([median.get_xdata(), median.get_ydata()])):
+        x, y = points.T
         on_record = np.isclose(x * 10, np.round(x * 10))
         assert y[on_record] == pytest.approx(0.01 * 2 ** (10 * x[on_record]))
         assert y.max() <= curve_figures.COLLAPSED
