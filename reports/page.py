@@ -80,6 +80,8 @@ def _sustainability(part: Section) -> dict[str, Any]:
 
 def _save(drawing: Drawing, stem: Path) -> Markup:
     """Write the figure as PNG, PDF and SVG; return the SVG element, to stand in the page."""
+    drawing.figure.draw_without_rendering()
+    drawing.figure.set_layout_engine("none")  # it is laid out; every format would do that again
     buffer = io.StringIO()
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = buffer.getvalue()

@@ -131,6 +131,7 @@ def _request_table(runs: pd.DataFrame) -> Table:
             (
                 setting,
                 arm,
+                _rate(cases),
                 f"{len(done)} of {len(cases)}",
                 spread(done, "completion.joules", ".2g"),
                 spread(done.assign(mg=1000 * done["co2e"]), "mg", ".2g"),
@@ -144,6 +145,7 @@ def _request_table(runs: pd.DataFrame) -> Table:
     columns = (
         "setting",
         "arm",
+        "run with",
         "complete",
         "energy, J",
         "SCI, mg CO2e",
@@ -159,6 +161,13 @@ def _request_table(runs: pd.DataFrame) -> Table:
         "around it takes more."
     )
     return Table("One erasure request", note, columns, tuple(rows))
+
+
+def _rate(cases: pd.DataFrame) -> str:
+    """Learning rate, and size of the perturbation where there is one."""
+    rates = cases[["rate.lr", "rate.eps"]].drop_duplicates().dropna(how="all").itertuples(index=False)
+    words = (f"lr {lr:g}" + ("" if pd.isna(eps) else f", eps {eps:g}") for lr, eps in rates)
+    return " or ".join(words) or MISSING
 
 
 def _thousand_table(runs: pd.DataFrame) -> Table:

@@ -45,6 +45,7 @@ def trio(joules: float = 20.0, mib: int = 1) -> list[Record]:
 def test_a_request_is_in_the_units_it_says(write_json: Write) -> None:
     row = rows(of(write_json, trio()), "One erasure request")["zo-ga"]
     assert row["complete"] == "3 of 3"
+    assert row["run with"] == "lr 0.01, eps 0.001"
     assert row["energy, J"] == "20"
     assert row["SCI, mg CO2e"] == "2"  # 20 J / 3.6e6 J/kWh * 360 g/kWh = 2e-3 g
     assert row["time, s"] == "1.5"
