@@ -348,13 +348,13 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        command = f"pytest bench/ {shlex.quote(f'--benchmark-json={path}')}"
         if (path.parent / JOURNAL).exists():
             raise UnreadableJsonError(
-                f"{path}: not there yet, but {JOURNAL} beside it holds finished cases; wait for the run to end, or go "
-                f"on with: {command} --resume"
+                f"{path}: not there yet, but {JOURNAL} beside it holds finished cases; wait for the run to end, or "
+                "give the command that made it again, with --resume"
             ) from None
-        raise UnreadableJsonError(f"{path}: {error.strerror}; make one with: {command}") from None
+        option = shlex.quote(f"--benchmark-json={path}")
+        raise UnreadableJsonError(f"{path}: {error.strerror}; make one with: pytest bench/ {option}") from None
     except OSError as error:
         raise UnreadableJsonError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -374,6 +374,10 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
         records = [Record.model_validate(entry["extra_info"]["record"]) for entry in content["benchmarks"]]
     except (ValidationError, KeyError, TypeError) as error:
         raise UnreadableJsonError(f"{path}: damaged: {first_line(error)}; run the suite again") from None
+    cases = [record.case for record in records]
+    twice = next((case for case in cases if cases.count(case) > 1), None) if len(set(cases)) < len(cases) else None
+    if twice is not None:
+        raise UnreadableJsonError(f"{path}: damaged: the case {twice.label} is there twice; run the suite again")
     if not records:
         raise UnreadableJsonError(
             f"{path}: it holds no finished case; run the command that made it again, with --resume"

@@ -4,14 +4,16 @@ Memory is compared to the byte; a step's time by its ratio to the two forward pa
 drift with the hour.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.record import Machine, Memory, Record, read_benchmark_json
+from bench.record import Case, Machine, Memory, Record, Run, read_benchmark_json
 from reports.table import MISSING, Table
 
 LEDGERS = ("tensor", "allocator", "process")
-SAME = ("processor", "architecture", "cores", "memory_bytes", "accelerator", "system", "versions")
+HARDWARE = ("processor", "architecture", "cores", "memory_bytes", "accelerator")
+SOFTWARE = ("driver", "system", "libc", "python", "versions")
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,21 @@ def compare(before: Path, after: Path) -> Comparison:
         ValueError: the two have no case in common.
     """
     (run, records), (later_run, later_records) = (read_benchmark_json(path) for path in (before, after))
-    first, second = ({record.case.id: record for record in found} for found in (records, later_records))
-    common = [name for name in first if name in second]
+    first, second = ({record.case: record for record in found} for found in (records, later_records))
+    common = [case for case in first if case in second]
     if not common:
         raise ValueError(f"{before} and {after} have no case in common; compare two runs of one profile")
-    differing = _differences(run.machine, later_run.machine)
-    rows = tuple(_row(name, first[name], second[name], alike=not differing) for name in common)
+    differing = _differences(run.machine, later_run.machine, HARDWARE)
+    software = _differences(run.machine, later_run.machine, SOFTWARE)
+    rows = tuple(_row(first[case], second[case], alike=not differing) for case in common)
     columns = ("case", "outcome", *(f"{ledger} peak, bytes" for ledger in LEDGERS), "time over two forwards", "T*")
     notes = [
+        f"Commit {_commit(run)}, started {run.started}; then commit {_commit(later_run)}, started {later_run.started}.",
         *([f"The machines differ in {', '.join(differing)}: only live tensors are compared."] if differing else []),
-        *_only("first", [name for name in first if name not in second]),
-        *_only("second", [name for name in second if name not in first]),
-        f"{sum(_changed(first[name], second[name]) for name in common)} of {len(common)} cases have another peak of "
+        *([f"The software differs in {', '.join(software)}."] if software else []),
+        *_only("first", [case for case in first if case not in second]),
+        *_only("second", [case for case in second if case not in first]),
+        f"{sum(_changed(first[case], second[case]) for case in common)} of {len(common)} cases have another peak of "
         "live tensors.",
     ]
     return Comparison(Table(f"From {before} to {after}", "", columns, rows), tuple(notes))
@@ -63,13 +68,13 @@ def as_text(comparison: Comparison) -> str:
     return "\n".join([table.title, *comparison.notes, "", *aligned]) + "\n"
 
 
-def _row(name: str, before: Record, after: Record, alike: bool) -> tuple[str, ...]:
+def _row(before: Record, after: Record, alike: bool) -> tuple[str, ...]:
     outcome = after.outcome if before.outcome == after.outcome else f"{before.outcome} -> {after.outcome}"
     peaks = [
         _bytes(_peak(before.memory, ledger), _peak(after.memory, ledger)) if alike or ledger == "tensor" else MISSING
         for ledger in LEDGERS
     ]
-    return (name, outcome, *peaks, _time(before, after) if alike else MISSING, _completion(before, after))
+    return (before.case.id, outcome, *peaks, _time(before, after) if alike else MISSING, _completion(before, after))
 
 
 def _peak(memory: Memory, ledger: str) -> int | None:
@@ -110,11 +115,16 @@ def _changed(before: Record, after: Record) -> bool:
     return before.memory.tensor_peak_bytes != after.memory.tensor_peak_bytes
 
 
-def _only(which: str, names: list[str]) -> list[str]:
-    return [f"{len(names)} only in the {which}: {', '.join(names)}."] if names else []
+def _only(which: str, cases: list[Case]) -> list[str]:
+    """Cases that differ in anything, be it the image size or the number of threads, are not the same."""
+    return [f"{len(cases)} only in the {which}: {', '.join(case.id for case in cases)}."] if cases else []
 
 
-def _differences(one: Machine, other: Machine) -> list[str]:
+def _commit(run: Run) -> str:
+    return (run.commit or "unknown")[:12] + (" with uncommitted changes" if run.dirty else "")
+
+
+def _differences(one: Machine, other: Machine, names: Sequence[str]) -> list[str]:
     """The facts in which two machines differ; one that a file does not have says nothing."""
-    facts = {name: (getattr(one, name), getattr(other, name)) for name in SAME}
+    facts = {name: (getattr(one, name), getattr(other, name)) for name in names}
     return [name.replace("_", " ") for name, both in facts.items() if None not in both and both[0] != both[1]]

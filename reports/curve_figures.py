@@ -13,12 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from reports.drawing import Drawing, line_legend, plain_numbers
+from reports.drawing import MANY_RUNS, Drawing, line_legend, line_style, plain_numbers
 from reports.load import Results
 from reports.style import ArmStyle, arm_style
 
 GRID_POINTS = 400
-MANY_RUNS = 20  # of an arm in a setting
 ASCENTS = ("fo-ga", "zo-ga", "fo-ga-clipped", "zo-ga-clipped", "fo-ga-matched", "fo-ga-head")
 COLLAPSED = 1000  # nats
 LEAST_LOSS = 1e-6  # nats; less is drawn here
@@ -90,20 +89,24 @@ def drawn(curves: pd.DataFrame, ascents: bool) -> pd.DataFrame:
 
 
 def median_run(curves: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The median over an arm's seeds on a common grid of relative time, up to where the first seed ends.
-
-    Between evaluations the logarithm of a loss is interpolated, as the eye does on a logarithmic axis.
-    """
-    logarithmic = column in LOSSES
+    """The median over an arm's seeds on a common grid of relative time, up to where the first seed ends."""
     medians = []
     for method, of_method in curves.groupby("method"):
         runs = [run for _, run in of_method.groupby("seed")]
         grid = np.linspace(0, min(run["relative_step"].max() for run in runs), GRID_POINTS)
-        known = [np.log(run[column]) if logarithmic else run[column] for run in runs]
-        values = [np.interp(grid, run["relative_step"], of_run) for run, of_run in zip(runs, known, strict=True)]
-        median = np.exp(np.median(values, axis=0)) if logarithmic else np.median(values, axis=0)
+        median = np.median([at_time(run, column, grid) for run in runs], axis=0)
         medians.append(pd.DataFrame({"method": method, "relative_step": grid, column: median}))
     return pd.concat(medians)
+
+
+def at_time(run: pd.DataFrame, column: str, time: float | np.ndarray) -> np.ndarray:
+    """A run's value at some multiples of T*.
+
+    Between evaluations the logarithm of a loss is interpolated, as the eye does on a logarithmic axis.
+    """
+    known = np.log(run[column]) if column in LOSSES else run[column]
+    values = np.asarray(np.interp(time, run["relative_step"], known))
+    return np.exp(values) if column in LOSSES else values
 
 
 def _in_time(curves: pd.DataFrame, name: str, title: str, columns: Sequence[str]) -> Drawing | None:
@@ -151,6 +154,7 @@ def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, styl
             palette=style.palette,
             dashes=style.dashes,
             linewidth=2.5,
+            errorbar=None,
             legend=False,
             ax=axes,
         )
@@ -175,14 +179,13 @@ def _seed_lines(axes: Axes, curves: pd.DataFrame, x: str, y: str, style: ArmStyl
     """A thin line a seed; all of an arm as one collection."""
     for arm, of_arm in curves.groupby("method"):
         runs = [run[[x, y]].to_numpy(float) for _, run in of_arm.groupby("seed")]
-        dashes = style.dashes[str(arm)] or None
         lines = LineCollection(
             runs,
             colors=style.palette[str(arm)],
-            linestyles="solid" if dashes is None else [(0, dashes)],
+            linestyles=line_style(style, str(arm)),
             linewidths=width,
             alpha=0.7,
-            rasterized=len(runs) > MANY_RUNS,  # as pixels, or the page would be too large to send
+            rasterized=len(runs) > MANY_RUNS,
         )
         axes.add_collection(lines)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -15,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from reports.style import ArmStyle
 
 PANELS_ACROSS = 3
+MANY_RUNS = 20  # of an arm in a setting: more are drawn as pixels, or the page would be too large to send
 LEGEND_ENTRY_INCHES = 2
 FEW_DECADES = 200
 
@@ -57,12 +59,14 @@ def shared_legend(figure: Figure) -> None:
     legend_above(figure, *figure.axes[0].get_legend_handles_labels())
 
 
+def line_style(style: ArmStyle, arm: str) -> Any:
+    """An arm's dashes as matplotlib's lines and collections take them."""
+    return (0, style.dashes[arm]) if style.dashes[arm] else "solid"
+
+
 def line_legend(figure: Figure, style: ArmStyle) -> None:
     """A legend of the arms' lines, above all panels."""
-    handles = [
-        Line2D([], [], color=style.palette[arm], linestyle=(0, style.dashes[arm]) if style.dashes[arm] else "-")
-        for arm in style.order
-    ]
+    handles = [Line2D([], [], color=style.palette[arm], linestyle=line_style(style, arm)) for arm in style.order]
     legend_above(figure, handles, style.order)
 
 

@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.drawing import Drawing, marker_legend, panels, plain_numbers, span
+from reports.drawing import MANY_RUNS, Drawing, marker_legend, panels, plain_numbers, span
 from reports.load import MIB, Results
-from reports.shares import SHARED, completed, with_shares
+from reports.shares import SHARED, completed, retrain_of, with_shares
 from reports.style import ArmStyle, arm_style
 
 ROW_INCHES = 0.27
@@ -26,9 +26,9 @@ def completion_cost(results: Results) -> Drawing | None:
     """Time, energy and forward-equivalents to completion, as shares of Retrain's."""
     runs = _arms(completed(with_shares(results.of_kind("unlearning"))))
     shares = {f"{column} share": f"{name} / Retrain's" for name, column in SHARED.items() if name != "peak"}
-    runs = runs.dropna(subset=list(shares), how="all")
     runs = runs[runs["completion.step"] > 0]
-    if runs.empty:
+    shares = {column: name for column, name in shares.items() if runs[column].notna().any()}
+    if not shares:
         return None
     figure = _by_arm(runs, shares, logarithmic=True, reference=1.0)
     basis = " and ".join(sorted(runs["energy.basis"].dropna().unique())) or "not metered"
@@ -48,14 +48,11 @@ def quality_gaps(results: Results) -> Drawing | None:
     runs = results.of_kind("unlearning")
     if "retrain" not in set(runs["method"]):
         return None
-    retrained = runs[runs["method"] == "retrain"].set_index(["setting", "seed"])
-    done = _arms(completed(runs))
-    keys = list(zip(done["setting"], done["seed"], strict=True))
-    for column in QUALITIES:
-        reference = pd.Series([retrained[column].get(key) for key in keys], index=done.index, dtype=float)
-        done = done.assign(**{column: pd.to_numeric(done[column]) - reference})
-    done = done.dropna(subset=list(QUALITIES), how="all")
-    if done.empty:
+    retrained = retrain_of(runs)
+    gaps = {column: pd.to_numeric(runs[column]) - pd.to_numeric(retrained[column]) for column in QUALITIES}
+    done = _arms(completed(runs.assign(**gaps)))
+    known = [column for column in QUALITIES if done[column].notna().any()]
+    if not known:
         return None
     return Drawing(
         "quality-gaps",
@@ -64,7 +61,7 @@ def quality_gaps(results: Results) -> Drawing | None:
         "error on the forget set; RA, TA: accuracy on retain and test data; MIA: share of the forget set that an "
         "attacker takes for unseen. Runs that never complete are left out.",
         "Differences to Retrain in UA, RA, TA and MIA, one row a setting, one line an arm.",
-        _by_arm(done, {column: f"{name} (points)" for column, name in QUALITIES.items()}, False, reference=0.0),
+        _by_arm(done, {column: f"{QUALITIES[column]} (points)" for column in known}, False, reference=0.0),
     )
 
 
@@ -156,7 +153,8 @@ def _marks(axes: Axes, runs: pd.DataFrame, column: str, order: Sequence[str], st
         if values.empty:
             continue
         color, marker = style.palette[arm], style.markers[arm]
-        axes.plot(values, [place] * len(values), color=color, marker=marker, linestyle="", markersize=3, alpha=0.6)
+        (seeds,) = axes.plot(values, [place] * len(values), color=color, marker=marker, linestyle="", markersize=3)
+        seeds.set(alpha=0.6, rasterized=len(values) > MANY_RUNS)
         axes.plot([values.mean()], [place], color=color, marker=marker, linestyle="", markersize=8)
 
 

@@ -13,16 +13,19 @@ from reports import style
 from reports.columns import columns_table
 from reports.drawing import Drawing
 from reports.load import Results
-from reports.origin import machine_table
+from reports.origin import hardware, machine_table
 from reports.sections import Section, sections
 from reports.summary import as_data, dumps
+
+MOST_ROWS = 500  # of a table in the page
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
     """Draw everything and put it into `folder`, replacing a former report file by file.
 
     Raises:
-        OSError: the folder cannot be written; a former report in it is then as it was.
+        OSError: the folder cannot be written. A former report in it is as it was if anything goes wrong while drawing;
+            the page is put there last.
 
     Returns:
         The files written, the page first.
@@ -32,8 +35,8 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
         staged = Path(workshop)
         _write(results, staged)
-        names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name != "index.html", name))
-        return [(staged / name).replace(folder / name) for name in names]
+        names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name == "index.html", name))
+        return [(staged / name).replace(folder / name) for name in names][::-1]
 
 
 def _write(results: Results, staged: Path) -> None:
@@ -46,7 +49,13 @@ def _write(results: Results, staged: Path) -> None:
         if (drawing := exhibit.drawing) is not None
     }
     svg = {stem: _save(drawing, staged / stem) for stem, drawing in drawings.items()}
-    content = {"sections": parts, "svg": svg, "origin": machine_table(results)}
+    content = {
+        "sections": parts,
+        "svg": svg,
+        "origin": machine_table(results),
+        "hardware": hardware,
+        "MOST_ROWS": MOST_ROWS,
+    }
     for template in ("index.html", "summary.md", "sustainability.md"):
         text = _templates().get_template(f"{template}.j2").render(content)
         (staged / template).write_text(text, encoding="utf-8")
@@ -61,7 +70,7 @@ def _origin(part: Section) -> dict[str, Any]:
     return {
         "profile": run.profile,
         "device": part.device,
-        "machine": run.machine.accelerator or run.machine.processor,
+        "machine": hardware(run, part.device),
         "commit": run.commit,
         "dirty": run.dirty,
         "command": run.command,

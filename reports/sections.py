@@ -10,6 +10,7 @@ from reports.claims import Claim, claims
 from reports.drawing import Drawing
 from reports.figures import ERASURE_FIGURES, STEP_FIGURES, Draw, Tabulate
 from reports.load import Results
+from reports.origin import hardware
 from reports.step_tables import step_table
 from reports.summary import Finding, findings
 from reports.sustainability import Statement, statement
@@ -64,12 +65,12 @@ class Section:
 
 def sections(results: Results) -> Iterator[Section]:
     """One for every run and device, in the order given."""
-    parts = sorted(set(zip(results.cases["run"].tolist(), results.cases["device"].tolist(), strict=True)))
+    parts = list(dict.fromkeys(zip(results.cases["run"].tolist(), results.cases["device"].tolist(), strict=True)))
     for number, device in parts:
         one = _part(results, number, device)
         run = results.runs[number - 1]
-        words = f"profile {run.profile} on {run.machine.accelerator or run.machine.processor}, {device}"
-        name = "" if len(parts) == 1 else f"run{number}-{device}-"
+        words = f"profile {run.profile} on {hardware(run, device)}, {device}"
+        name = "" if len(parts) == 1 else f"{anchor(f'run{number} {device}')}-"
         yield _section(one, run, device, name, f"Run {number}: {words}")
 
 
@@ -87,8 +88,8 @@ def _section(one: Results, run: Run, device: str, name: str, title: str) -> Sect
         verdict_table(found),
         findings(one),
         (
-            _group("Single steps", steps, "This profile times no single steps; quick and step-cost do."),
-            _group("Whole erasures", erasures, "This profile runs no whole erasures; quick and digits do."),
+            _group("Single steps", steps, "This run has no single steps; those of quick and step-cost do."),
+            _group("Whole erasures", erasures, "This run has no whole erasures; those of quick and digits do."),
         ),
         statement(one),
         quality_table(one),

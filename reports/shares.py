@@ -1,9 +1,8 @@
 """Runs that completed, and what they cost as a share of Retrain's cost with the same seed."""
 
-import math
-
 import pandas as pd
 
+from reports.claims import FIRST, ZEROTH
 from reports.load import MIB
 
 SHARED = {
@@ -22,9 +21,43 @@ def completed(runs: pd.DataFrame) -> pd.DataFrame:
 def with_shares(runs: pd.DataFrame) -> pd.DataFrame:
     """With the columns `mib`, the peak, and "... share", a figure over Retrain's of the same setting and seed."""
     runs = runs.assign(mib=pd.to_numeric(runs["memory.tensor_peak_bytes"]) / MIB)
-    retrained = runs[runs["method"] == "retrain"].set_index(["setting", "seed"])
-    keys = list(zip(runs["setting"], runs["seed"], strict=True))
+    retrained = retrain_of(runs)
     for column in SHARED.values():
-        whole = pd.Series([retrained[column].get(key, math.nan) for key in keys], index=runs.index)
-        runs[f"{column} share"] = pd.to_numeric(runs[column]) / pd.to_numeric(whole)
+        runs[f"{column} share"] = pd.to_numeric(runs[column]) / pd.to_numeric(retrained[column])
     return runs
+
+
+def pairs(cases: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs of zeroth- and of first-order ascent, in one setting, of the seeds with which both got to completion.
+
+    A seed with which there was nothing to erase is left out.
+    """
+    done = completed(cases)
+    done = done[done["completion.step"] > 0]
+    ours, theirs = (done[done["method"] == arm].set_index("seed", drop=False) for arm in (ZEROTH, FIRST))
+    both = ours.index.intersection(theirs.index)
+    return ours.loc[both], theirs.loc[both]
+
+
+def unpaired(cases: pd.DataFrame) -> str | None:
+    """Why there is no pair in a setting in which both ascents were run; None if it lacks one of them."""
+    counts = []
+    for arm in (ZEROTH, FIRST):
+        of_arm = cases[cases["method"] == arm]
+        if of_arm.empty:
+            return None
+        counts.append(f"{arm} completed {len(completed(of_arm))} of {len(of_arm)} runs")
+    return f"{cases['setting'].iloc[0]}: there is no pair of runs to compare; {counts[0]}, {counts[1]}."
+
+
+def scope(cases: pd.DataFrame, ours: pd.DataFrame) -> str:
+    """How many of the seeds a comparison is over, if not all."""
+    seeds = cases.loc[cases["method"] == ZEROTH, "seed"].nunique()
+    return "" if len(ours) == seeds else f" ({len(ours)} of {seeds} seeds)"
+
+
+def retrain_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """Retrain's row of the same setting and seed for every row; NaN where it was not run."""
+    retrained = runs[runs["method"] == "retrain"].set_index(["setting", "seed"])
+    keys = pd.MultiIndex.from_frame(runs[["setting", "seed"]])
+    return retrained.reindex(keys).set_axis(runs.index)

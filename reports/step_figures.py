@@ -1,5 +1,6 @@
 """The figures of single steps: memory in each ledger and by category, time, energy."""
 
+import math
 from itertools import cycle
 
 import pandas as pd
@@ -10,8 +11,10 @@ from matplotlib.figure import Figure
 from reports.budgets import BUDGETS
 from reports.drawing import PANELS_ACROSS, Drawing, legend_above, panels, plain_numbers, shared_legend, span
 from reports.load import CATEGORY, MIB, Results, categories
-from reports.style import OKABE_ITO, ArmStyle, arm_style
+from reports.style import OKABE_ITO, PAPER, ArmStyle, arm_style
 
+MOST_TICKS = 12
+HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++")
 FORECAST = " A hollow marker is a forecast from the shapes of the tensors, where the step could not be run."
 ESTIMATED = (
     " The estimate is processor time times a table power plus a fixed guess for the memory, which counts while "
@@ -140,9 +143,19 @@ def largest_batches(results: Results) -> pd.DataFrame:
 def _stack(axes: Axes, of_model: pd.DataFrame) -> None:
     arms = list(of_model["method"])
     base = pd.Series(0.0, index=of_model.index)
-    for color, category in zip(cycle(OKABE_ITO), categories(of_model), strict=False):
+    for color, hatch, category in zip(cycle(OKABE_ITO), cycle(HATCHES), categories(of_model), strict=False):
         height = pd.to_numeric(of_model[f"{CATEGORY}{category}"]).fillna(0) / MIB
-        axes.bar(range(len(arms)), height, bottom=base, color=color, label=category, width=0.7)
+        axes.bar(
+            range(len(arms)),
+            height,
+            bottom=base,
+            color=color,
+            label=category,
+            width=0.7,
+            hatch=hatch,
+            edgecolor=PAPER,
+            linewidth=0,
+        )
         base = base + height
     axes.set_xticks(range(len(arms)), arms, rotation=35, ha="right", rotation_mode="anchor")
     axes.grid(visible=False, axis="x")
@@ -183,6 +196,7 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
         axes.set(xscale="log", yscale="log", title=model, xlabel="batch size")
         axes.set_ylabel("" if index % PANELS_ACROSS else label)
         batches = sorted(steps.loc[steps["model"] == model, "batch_size"].unique())
+        batches = batches[:: math.ceil(len(batches) / MOST_TICKS)]
         axes.set_xticks(batches, [str(batch) for batch in batches])
         axes.set_xticks([], minor=True)
         plain_numbers(axes.yaxis)

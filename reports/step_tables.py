@@ -6,6 +6,7 @@ from functools import partial
 
 import pandas as pd
 
+from reports.claims import FIRST, ZEROTH
 from reports.load import CATEGORY, MIB, Results, categories, value_of
 from reports.step_figures import LEDGERS, largest_batches
 from reports.style import arm_style
@@ -16,7 +17,6 @@ THREE_LEDGERS = (
     "handed out, kernel scratch included; what the operating system saw of a process, Python and torch included."
 )
 FORECAST = "A peak marked as a forecast was not measured: it follows from the shapes of the tensors alone."
-YARDSTICK = "zo-ga"
 
 
 def step_table(results: Results) -> Table | None:
@@ -50,21 +50,21 @@ def step_table(results: Results) -> Table | None:
 def time_comparison(results: Results) -> Table | None:
     """The time of each arm's step as a multiple of zo-ga's, a row a model and batch size."""
     steps = results.of_kind("step").dropna(subset=["time.times_two_forwards"])
-    if YARDSTICK not in set(steps["method"]):
+    if ZEROTH not in set(steps["method"]):
         return None
-    arms = [name for name in arm_style(steps["method"]).order if name != YARDSTICK]
+    arms = [name for name in arm_style(steps["method"]).order if name != ZEROTH]
     rows = []
     for where, by_arm in _by_model_and_batch(steps):
-        if YARDSTICK in by_arm:
+        if ZEROTH in by_arm:
             taken = {arm: value_of(row, "time.times_two_forwards") for arm, row in by_arm.items()}
-            ratios = (taken.get(arm, math.nan) / taken[YARDSTICK] for arm in arms)
-            rows.append((*where, _times_two_forwards(by_arm[YARDSTICK]), *(number(ratio, ".2f") for ratio in ratios)))
+            ratios = (taken.get(arm, math.nan) / taken[ZEROTH] for arm in arms)
+            rows.append((*where, _times_two_forwards(by_arm[ZEROTH]), *(number(ratio, ".2f") for ratio in ratios)))
     note = (
-        f"Over two forwards: median and quartiles of the paired ratios of {YARDSTICK}. The other columns: the arm's "
-        f"median over two forwards, divided by {YARDSTICK}'s; above 1 it takes longer."
+        f"Over two forwards: median and quartiles of the paired ratios of {ZEROTH}. The other columns: the arm's "
+        f"median over two forwards, divided by {ZEROTH}'s; above 1 it takes longer."
     )
-    columns = ("model", "batch", f"{YARDSTICK} over two forwards", *(f"{arm} over {YARDSTICK}" for arm in arms))
-    return Table(f"Time of a step, against {YARDSTICK}", note, columns, tuple(rows))
+    columns = ("model", "batch", f"{ZEROTH} over two forwards", *(f"{arm} over {ZEROTH}" for arm in arms))
+    return Table(f"Time of a step, against {ZEROTH}", note, columns, tuple(rows))
 
 
 def memory_comparison(results: Results, ledger: str = "tensor") -> Table | None:
@@ -72,15 +72,16 @@ def memory_comparison(results: Results, ledger: str = "tensor") -> Table | None:
     peak = _tensor_peak if ledger == "tensor" else partial(_peak, ledger=ledger)
     steps = results.of_kind("step").dropna(subset=[f"memory.{ledger}_peak_bytes"])
     note = FORECAST if ledger == "tensor" and (steps["memory.tensor_basis"] == "forecast").any() else ""
-    return _comparison(steps, f"Peak of {LEDGERS[ledger][0]} in a step, MiB", note, peak)
+    return _comparison(steps, f"memory.{ledger}_peak_bytes", f"Peak of {LEDGERS[ledger][0]} in a step, MiB", note, peak)
 
 
 def energy_comparison(results: Results) -> Table | None:
     """The energy of each arm's step, a row a model and batch size."""
     steps = results.of_kind("step").dropna(subset=["energy.joules_per_step"])
     basis = " and ".join(sorted(steps["energy.basis"].unique()))
+    column = "energy.joules_per_step"
     return _comparison(
-        steps, f"Energy of a step, J ({basis})", "", lambda row: number(value_of(row, "energy.joules_per_step"), ".3g")
+        steps, column, f"Energy of a step, J ({basis})", "", lambda row: number(value_of(row, column), ".3g")
     )
 
 
@@ -100,14 +101,19 @@ def composition_table(results: Results) -> Table | None:
     return Table("What the peak is made of, MiB", "", ("model", "batch", "arm", *names), rows) if rows else None
 
 
-def _comparison(steps: pd.DataFrame, title: str, note: str, cell: Callable[[pd.Series], str]) -> Table | None:
-    """A row a model and batch size, a column an arm."""
+def _comparison(
+    steps: pd.DataFrame, column: str, title: str, note: str, cell: Callable[[pd.Series], str]
+) -> Table | None:
+    """A row a model and batch size, a column an arm, and the ratio of the two ascents in `column`."""
     arms = arm_style(steps["method"]).order
     rows = []
     for where, by_arm in _by_model_and_batch(steps):
         cells = {arm: cell(row) for arm, row in by_arm.items()}
-        rows.append((*where, *(cells.get(arm, MISSING) for arm in arms)))
-    return Table(title, note, ("model", "batch", *arms), tuple(rows)) if rows else None
+        values = {arm: value_of(row, column) for arm, row in by_arm.items()}
+        ratio = values.get(ZEROTH, math.nan) / values.get(FIRST, math.nan)
+        rows.append((*where, *(cells.get(arm, MISSING) for arm in arms), number(ratio, ".2f")))
+    columns = ("model", "batch", *arms, f"{ZEROTH} over {FIRST}")
+    return Table(title, note, columns, tuple(rows)) if rows else None
 
 
 def _by_model_and_batch(steps: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, pd.Series]]]:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from reports.claims import FIRST, ZEROTH, Claim
 from reports.load import Results
-from reports.shares import SHARED, completed, with_shares
-from reports.table import anchor
+from reports.shares import SHARED, pairs, scope, unpaired, with_shares
+from reports.table import anchor, number
 
 AFTER = "After completion"
 COST = "Cost to completion"
@@ -76,84 +76,75 @@ def dumps(data: Any) -> str:
     return json.dumps(_without_nan(data), indent=1, ensure_ascii=False) + "\n"
 
 
-def times(ratio: float, more: str = "more", less: str = "less") -> str:
-    """A ratio in words: 3.4 times more, 2 times less."""
-    return f"{ratio:.2g} times {more}" if ratio >= 1 else f"{1 / ratio:.2g} times {less}"
-
-
 def _steps(steps: pd.DataFrame) -> Iterator[Finding]:
-    pairs = _pairs(steps, "memory.tensor_peak_bytes")
-    if not pairs.empty:
-        low, high = pairs.min(), pairs.max()
+    ratios = _ratios(steps, "memory.tensor_peak_bytes", ZEROTH, FIRST)
+    if not ratios.empty:
+        forecast = " or a forecast of them" if (steps["memory.tensor_basis"] == "forecast").any() else ""
         yield Finding(
             "memory",
-            f"A {ZEROTH} step takes {_range(1 / high, 1 / low)} of the memory of {FIRST}'s (live tensors; "
-            f"{_scope(steps, pairs)}).",
+            f"The live tensors of a {ZEROTH} step{forecast} peak at {_range(ratios, '.2f')} times those of {FIRST} "
+            f"({_scope(ratios)}).",
             "Peak of live tensors in a step, MiB",
-            {"least share": 1 / high, "greatest share": 1 / low, "cases": len(pairs)},
+            {"least ratio": ratios.min(), "greatest ratio": ratios.max(), "cases": len(ratios)},
         )
-    pairs = _pairs(steps, "time.times_two_forwards")
-    if not pairs.empty:
-        low, high = 1 / pairs.max(), 1 / pairs.min()
+    ratios = _ratios(steps, "time.times_two_forwards", FIRST, ZEROTH)
+    if not ratios.empty:
         yield Finding(
             "time",
-            f"It takes {_range(low, high)} of its time ({_scope(steps, pairs)}).",
+            f"A {FIRST} step takes {_range(ratios, '.2f')} times as long as one of {ZEROTH} ({_scope(ratios)}).",
             f"Time of a step, against {ZEROTH}",
-            {"least share": low, "greatest share": high, "cases": len(pairs)},
+            {"least ratio": ratios.min(), "greatest ratio": ratios.max(), "cases": len(ratios)},
         )
 
 
-def _pairs(steps: pd.DataFrame, column: str) -> pd.Series:
-    """First- over zeroth-order, by model and batch size."""
+def _ratios(steps: pd.DataFrame, column: str, arm: str, other: str) -> pd.Series:
+    """One arm's figure over another's, by model and batch size."""
     known = steps.dropna(subset=[column]).set_index(["model", "batch_size", "method"])[column].astype(float)
-    wide = known[~known.index.duplicated()].unstack()
-    if not {FIRST, ZEROTH} <= set(wide.columns):
-        return pd.Series(dtype=float)
-    return (wide[FIRST] / wide[ZEROTH]).dropna()
+    wide = known.unstack()
+    return (wide[arm] / wide[other]).dropna() if {arm, other} <= set(wide.columns) else pd.Series(dtype=float)
 
 
-def _scope(steps: pd.DataFrame, pairs: pd.Series) -> str:
-    batches = pairs.index.get_level_values("batch_size")
-    models = pairs.index.get_level_values("model").nunique()
-    return f"{models} model{'s' if models > 1 else ''}, batch {batches.min()} to {batches.max()}"
+def _scope(ratios: pd.Series) -> str:
+    models, batches = (ratios.index.get_level_values(name) for name in ("model", "batch_size"))
+    count = models.nunique()
+    return f"{count} model{'s' if count > 1 else ''}, batch {batches.min()} to {batches.max()}"
 
 
 def _erasure(cases: pd.DataFrame) -> Iterator[Finding]:
     """What one setting says."""
     setting = str(cases["setting"].iloc[0])
-    runs = completed(with_shares(cases))
-    ours, theirs = (runs[runs["method"] == arm] for arm in (ZEROTH, FIRST))
-    if not ours.empty and not theirs.empty:
-        for describe in (_cost, _quality, _stability):
-            yield from describe(setting, ours, theirs)
-    elif set(cases["method"]) >= {ZEROTH, FIRST}:
-        never = " and ".join(arm for arm, done in ((FIRST, theirs), (ZEROTH, ours)) if done.empty)
-        yield Finding("completion", f"{setting}: {never} never completed.", COST, {"setting": setting})
-
-
-def _cost(setting: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
-    steps = [_mean(arm, "completion.step") for arm in (ours, theirs)]
-    if not steps[1]:
+    ours, theirs = pairs(with_shares(cases))
+    if ours.empty:
+        why = unpaired(cases)
+        if why is not None:
+            yield Finding("completion", why, COST, {"setting": setting})
         return
-    joules = _mean(ours, "completion.joules") / _mean(theirs, "completion.joules")
+    where = f"{setting}{scope(cases, ours)}"
+    for describe in (_cost, _quality, _stability):
+        yield from describe(setting, where, ours, theirs)
+
+
+def _cost(setting: str, where: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
+    values: dict[str, Any] = {"setting": setting}
+    words = []
+    for arm, runs in ((ZEROTH, ours), (FIRST, theirs)):
+        steps, joules = (_mean(runs, f"completion.{name}") for name in ("step", "joules"))
+        basis = " and ".join(runs["energy.basis"].dropna().unique())
+        energy = "" if math.isnan(joules) else f" and {number(joules, '.3g')} J ({basis})"
+        words.append(f"{arm} takes {steps:.0f} steps{energy}")
+        values |= {f"{arm} steps": steps, f"{arm} energy, J": joules}
     share = _mean(ours, f"{SHARED['energy']} share")
-    words = [
-        f"{setting}: to the same level of forgetting {ZEROTH} takes {steps[0]:.0f} steps and {FIRST} {steps[1]:.0f}"
-    ]
-    if not math.isnan(joules):
-        words.append(f"{times(joules)} energy ({' and '.join(ours['energy.basis'].dropna().unique())})")
-    if not math.isnan(share):
-        words.append(f"{share:.2g} times Retrain's")
-    values = {f"{ZEROTH} steps": steps[0], f"{FIRST} steps": steps[1]}
-    shares = {f"{ZEROTH} energy over {FIRST}'s": joules, f"{ZEROTH} energy over Retrain's": share}
-    yield Finding("cost", ", ".join(words) + ".", COST, {"setting": setting} | values | shares)
+    values[f"{ZEROTH} energy over Retrain's"] = share
+    retrain = "" if math.isnan(share) else f", {number(share, '.2g')} times Retrain's energy"
+    text = f"{where}: to the same level of forgetting {words[0]}{retrain}; {words[1]}."
+    yield Finding("cost", text, COST, values)
 
 
-def _quality(setting: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
+def _quality(setting: str, where: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
     tow, kept = ([_mean(arm, f"quality.{name}") for arm in (ours, theirs)] for name in ("tow", "ra"))
     yield Finding(
         "quality",
-        f"{setting}: at completion {ZEROTH} is at ToW {tow[0]:.3f} and keeps {kept[0]:.1f} % retain accuracy, {FIRST} "
+        f"{where}: at completion {ZEROTH} is at ToW {tow[0]:.3f} and keeps {kept[0]:.1f} % retain accuracy, {FIRST} "
         f"{tow[1]:.3f} and {kept[1]:.1f} %.",
         QUALITY,
         {"setting": setting, f"{ZEROTH} ToW": tow[0], f"{FIRST} ToW": tow[1]}
@@ -161,15 +152,16 @@ def _quality(setting: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator
     )
 
 
-def _stability(setting: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
-    collapse = [_mean(arm, "stability.collapse") for arm in (ours, theirs)]
-    if any(map(math.isnan, collapse)):
+def _stability(setting: str, where: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
+    known = [arm.dropna(subset=["stability.collapse"]) for arm in (ours, theirs)]
+    if min(map(len, known)) == 0:
         return
-    counts = [f"{(arm['stability.collapsed'] == True).sum()} of {len(arm)}" for arm in (ours, theirs)]  # noqa: E712
+    counts = [f"{(arm['stability.collapsed'] == True).sum()} of {len(arm)}" for arm in known]  # noqa: E712
+    collapse = [_mean(arm, "stability.collapse") for arm in known]
     yield Finding(
         "stability",
-        f"{setting}: left running, {counts[0]} {ZEROTH} runs and {counts[1]} {FIRST} runs collapse, on average "
-        f"{collapse[0]:.2f} and {collapse[1]:.2f} T* after completion.",
+        f"{where}: left running, {counts[0]} {ZEROTH} runs and {counts[1]} {FIRST} runs collapse, on average "
+        f"{collapse[0]:.2f} and {collapse[1]:.2f} T* after completion (one that does not counts as the horizon).",
         AFTER,
         {"setting": setting, f"{ZEROTH} collapse, T*": collapse[0], f"{FIRST} collapse, T*": collapse[1]},
     )
@@ -179,9 +171,8 @@ def _mean(runs: pd.DataFrame, column: str) -> float:
     return float(pd.to_numeric(runs[column]).mean())
 
 
-def _range(low: float, high: float) -> str:
-    texts = [f"{100 * low:.0f}", f"{100 * high:.0f}"]
-    return " to ".join(dict.fromkeys(texts)) + " %"
+def _range(values: pd.Series, form: str) -> str:
+    return " to ".join(dict.fromkeys(number(value, form) for value in (values.min(), values.max())))
 
 
 def _without_nan(data: Any) -> Any:

@@ -4,7 +4,6 @@ Per request: energy E, and emissions as the Software Carbon Intensity ((E x I) +
 one erasure request, I the carbon intensity of the grid, and M, the share of making the hardware, not included.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,26 +13,30 @@ import pandas as pd
 
 from bench.record import Run
 from reports.budgets import smallest_budget
-from reports.claims import FIRST, ZEROTH
+from reports.claims import FIRST, MATCHED, ZEROTH
 from reports.load import MIB, Results
-from reports.shares import completed, with_shares
+from reports.model_card import ModelCard, model_cards
+from reports.shares import completed, pairs, scope, unpaired, with_shares
 from reports.style import arm_style
-from reports.summary import times
 from reports.table import MISSING, Table, number, spread
 
 SHARES = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
 JOULES_PER_KWH = 3.6e6
 REQUESTS = 1000
-SOURCE = "zo-unlearning-bench, by CodeCarbon"
 NO_GUARANTEE = (
     "This is approximate unlearning: the figures say what was measured about these models, and are no legal guarantee "
     "that an influence of the data is gone."
 )
 ESTIMATED = (
     "Energy is an estimate: processor time times a table power plus a fixed guess for the memory. It is proportional "
-    "to the time and adds nothing to it."
+    "to the time and adds nothing to it; where the two differ as shares of Retrain's, that is the noise of two passes."
 )
 NO_MAKING = "M, the emissions of making the hardware, is not included."
+NOT_METERED = "Energy was not metered in this run, so there are no figures of energy and emissions."
+NOTHING_COMPLETED = "No run came to completion, so there is nothing that an erasure cost."
+ASSUMED_GRID = (
+    "Emissions are computed for the grid of the country that the profile names; the machine need not have been there."
+)
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,14 @@ class Statement:
         headline: the first sentences, one a setting: zeroth- against first-order ascent.
         tables: in the order of reading.
         notes: what holds for all figures.
-        model_card: YAML for a model card's head, as Hugging Face reads it; empty where no energy is known.
+        model_cards: one a setting; empty where no energy is known.
         data: the figures behind it, unrounded.
     """
 
     headline: tuple[str, ...]
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
-    model_card: str
+    model_cards: tuple[ModelCard, ...]
     data: dict[str, Any]
 
 
@@ -64,28 +67,40 @@ def statement(results: Results) -> Statement | None:
     done = completed(runs)
     run = results.runs[int(runs["run"].iloc[0]) - 1]
     tables = (_request_table(runs), _thousand_table(runs), _basis_table(done), _search_table(run), _erased_table(runs))
-    estimated = (done["energy.basis"] == "estimated").any()
-    known = pd.to_numeric(done["completion.joules"]).notna().any()
-    notes = [
-        *([ESTIMATED] if estimated and known else []),
-        *([] if known else ["Energy was not metered in this run, so there are no figures of energy and emissions."]),
-        NO_MAKING,
-        NO_GUARANTEE,
-    ]
     return Statement(
-        tuple(_headline(done)),
+        tuple(_headline(runs)),
         tuple(table for table in tables if table is not None),
-        tuple(notes),
-        _model_card(done, run),
+        tuple(_notes(runs, done, run)),
+        tuple(model_cards(done, run)),
         {"requests": list(_requests(runs)), "search": [cost.model_dump() for cost in run.tuning]},
     )
+
+
+def _notes(runs: pd.DataFrame, done: pd.DataFrame, run: Run) -> Iterator[str]:
+    if done.empty:
+        yield NOTHING_COMPLETED
+    elif pd.to_numeric(done["completion.joules"]).isna().all():
+        yield NOT_METERED
+    else:
+        shares = [f"energy.{part}.basis" for part in SHARES]
+        if (done["energy.basis"] == "estimated").any() and not (done[shares] == "measured").any(axis=None):
+            yield ESTIMATED
+        yield ASSUMED_GRID
+    tuned = {cost.method for cost in run.tuning}
+    unsearched = [arm for arm in arm_style(runs.dropna(subset=["rate.lr"])["method"]).order if arm not in tuned]
+    unsearched = [arm for arm in unsearched if arm != MATCHED]  # takes zo-ga's
+    if unsearched:
+        yield f"No search for the learning rates of {', '.join(unsearched)} is on record."
+    yield NO_MAKING
+    yield NO_GUARANTEE
 
 
 def _emissions(runs: pd.DataFrame) -> dict[str, pd.Series]:
     """`intensity`, in grams of CO2e a kWh, and `co2e`, in grams, of one request."""
     joules = pd.to_numeric(runs["energy.joules_per_step"])
     intensity = pd.to_numeric(runs["energy.co2e_g_per_step"]) / joules * JOULES_PER_KWH
-    return {"intensity": intensity, "co2e": pd.to_numeric(runs["completion.joules"]) * intensity / JOULES_PER_KWH}
+    spent = pd.to_numeric(runs["completion.joules"])
+    return {"intensity": intensity, "co2e": (spent * intensity / JOULES_PER_KWH).mask(spent == 0, 0.0)}
 
 
 def _by_arm(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -94,39 +109,37 @@ def _by_arm(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
             yield str(setting), arm, of_setting[of_setting["method"] == arm]
 
 
-def _headline(done: pd.DataFrame) -> Iterator[str]:
+def _headline(runs: pd.DataFrame) -> Iterator[str]:
     """What zeroth-order ascent costs and buys over first-order ascent, at the same level of forgetting."""
-    for setting, cases in done.groupby("setting", sort=False):
-        ours, theirs = (cases[cases["method"] == arm] for arm in (ZEROTH, FIRST))
-        if ours.empty or theirs.empty:
+    for setting, cases in runs.groupby("setting", sort=False):
+        ours, theirs = pairs(cases)
+        if ours.empty:
+            why = unpaired(cases)
+            if why is not None:
+                yield why
             continue
-        cost = _ratio(ours, theirs, "completion.joules")
-        measure = "energy" if not math.isnan(cost) else "time"
-        cost = _ratio(ours, theirs, "completion.seconds") if math.isnan(cost) else cost
-        peak = _ratio(ours, theirs, "mib")
-        if math.isnan(cost) or math.isnan(peak):
-            continue
-        bought = (
-            f"what that buys is a peak of {peak:.0%} of {FIRST}'s memory"
-            if cost > 1 > peak
-            else f"its peak is {peak:.0%} of {FIRST}'s memory"
-        )
-        yield (
-            f"{setting}: an erasure by {ZEROTH} takes {times(cost)} {measure} than one by {FIRST} to the same level "
-            f"of forgetting; {bought}."
-        )
+        energy, time, peak = (_ratio(ours, theirs, name) for name in ("completion.joules", "completion.seconds", "mib"))
+        basis = " and ".join(ours["energy.basis"].dropna().unique())
+        words = f"energy ({basis})" if not math.isnan(energy) else "time"
+        cost = time if math.isnan(energy) else energy
+        peaks = f"at {number(100 * peak, '.0f')} % of {FIRST}'s live tensors"
+        bought = f"what that buys is a step that peaks {peaks}" if cost > 1 > peak else f"its step peaks {peaks}"
+        taken = f"{number(cost, '.2g')} times the {words} of one by {FIRST}"
+        where = f"{setting}{scope(cases, ours)}"
+        yield f"{where}: an erasure by {ZEROTH} takes {taken} to the same level of forgetting; {bought}."
 
 
 def _ratio(ours: pd.DataFrame, theirs: pd.DataFrame, column: str) -> float:
     whole = float(pd.to_numeric(theirs[column]).mean())
-    return float(pd.to_numeric(ours[column]).mean()) / whole if whole else math.nan
+    return float(pd.to_numeric(ours[column]).mean()) / whole if whole > 0 else math.nan
 
 
 def _request_table(runs: pd.DataFrame) -> Table:
     rows = []
     for setting, arm, cases in _by_arm(runs):
         done = completed(cases)
-        peak = pd.to_numeric(cases["memory.tensor_peak_bytes"]).max()
+        tensors, process = (pd.to_numeric(cases[f"memory.{name}_peak_bytes"]).max() for name in ("tensor", "process"))
+        forecast = " (forecast)" if (cases["memory.tensor_basis"] == "forecast").any() else ""
         rows.append(
             (
                 setting,
@@ -134,12 +147,14 @@ def _request_table(runs: pd.DataFrame) -> Table:
                 _rate(cases),
                 f"{len(done)} of {len(cases)}",
                 spread(done, "completion.joules", ".2g"),
+                " and ".join(done["energy.basis"].dropna().unique()) or MISSING,
                 spread(done.assign(mg=1000 * done["co2e"]), "mg", ".2g"),
                 spread(done, "completion.seconds", ".2g"),
                 spread(done, "completion.joules share", ".2g"),
                 spread(done, "completion.seconds share", ".2g"),
-                number(peak / MIB, ".2f"),
-                MISSING if math.isnan(peak) else smallest_budget(peak),
+                number(tensors / MIB, ".2f") + forecast,
+                number(process / MIB, ".0f"),
+                MISSING if math.isnan(tensors) else smallest_budget(tensors),
             )
         )
     columns = (
@@ -148,17 +163,20 @@ def _request_table(runs: pd.DataFrame) -> Table:
         "run with",
         "complete",
         "energy, J",
+        "basis",
         "SCI, mg CO2e",
         "time, s",
         "energy over Retrain's",
         "time over Retrain's",
-        "peak, MiB",
-        "fits into",
+        "live tensors, MiB",
+        "process, MiB",
+        "live tensors fit into",
     )
     note = (
         "Up to completion: mean, and least to greatest over the seeds that completed. SCI is (E x I) + M per R with R "
-        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} The peak is that of live tensors in a step; the process "
-        "around it takes more."
+        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} fo-ga-matched runs with zo-ga's rate times the root of "
+        "the number of parameters. Two ledgers of a step's peak: live tensors, what the arm itself needs; and the "
+        "process, Python and torch included, which is what this implementation needs."
     )
     return Table("One erasure request", note, columns, tuple(rows))
 
@@ -174,13 +192,18 @@ def _thousand_table(runs: pd.DataFrame) -> Table:
     rows = []
     for setting, arm, cases in _by_arm(runs):
         done = completed(cases)
-        joules, grams, seconds = (
-            pd.to_numeric(done[name]).mean() * REQUESTS for name in ("completion.joules", "co2e", "completion.seconds")
-        )
-        cells = (number(joules / JOULES_PER_KWH, ".2g"), number(grams, ".2g"), number(seconds / 3600, ".2g"))
-        rows.append((setting, arm, *cells))
-    note = "A thousand times the mean of one request, one after the other; the search for a learning rate comes once."
-    columns = ("setting", "arm", "energy, kWh", "CO2e, g", "time, h")
+        scaled = {
+            "kwh": REQUESTS * pd.to_numeric(done["completion.joules"]) / JOULES_PER_KWH,
+            "grams": REQUESTS * done["co2e"],
+            "hours": REQUESTS * pd.to_numeric(done["completion.seconds"]) / 3600,
+        }
+        cells = (spread(done.assign(**scaled), name, ".2g") for name in scaled)
+        rows.append((setting, arm, f"{len(done)} of {len(cases)}", *cells))
+    note = (
+        "A thousand times one request, one after the other: mean, and least to greatest over the seeds that completed. "
+        "Attempts that did not complete are in none of it, and the search for a learning rate comes once."
+    )
+    columns = ("setting", "arm", "complete", "energy, kWh", "CO2e, g", "time, h")
     return Table("A thousand erasure requests", note, columns, tuple(rows))
 
 
@@ -209,16 +232,16 @@ def _share(cases: pd.DataFrame, name: str) -> str:
         return MISSING
     joules = (pd.to_numeric(known[f"{column}.joules_per_step"]) * pd.to_numeric(known["completion.step"])).mean()
     how = ", ".join(dict.fromkeys([*known[f"{column}.basis"].unique(), *known[f"{column}.boundary"].unique()]))
-    return f"{joules:.2g} ({how})"
+    return f"{number(joules, '.2g')} ({how})"
 
 
 def _search_table(run: Run) -> Table | None:
     rows = tuple(
         (
             cost.method,
-            f"{cost.seconds:.3g}",
+            number(cost.seconds, ".3g"),
             f"{cost.forward_equivalents:.0f}",
-            MISSING if cost.joules is None else f"{cost.joules:.2g}",
+            MISSING if cost.joules is None else number(cost.joules, ".2g"),
             cost.basis or MISSING,
         )
         for cost in run.tuning
@@ -288,30 +311,3 @@ def _plain(value: Any) -> Any:
     if value is None or pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value
-
-
-def _model_card(done: pd.DataFrame, run: Run) -> str:
-    """The block for a model that was unlearned by zeroth-order ascent, else by whatever arm was run first."""
-    known = done[done["co2e"].notna() & (done["method"] != "retrain")]
-    if known.empty:
-        return ""
-    arm = ZEROTH if ZEROTH in set(known["method"]) else str(known["method"].iloc[0])
-    blocks = []
-    for setting, cases in known[known["method"] == arm].groupby("setting", sort=False):
-        country = " and ".join(cases["energy.country"].unique())
-        hardware = run.machine.accelerator if str(cases["device"].iloc[0]) != "cpu" else run.machine.processor
-        blocks.append(
-            f"# {setting}, {arm}, one erasure request\n"
-            "co2_eq_emissions:\n"
-            f"  emissions: {cases['co2e'].mean():.2g}  # grams\n"
-            f"  source: {_quoted(SOURCE)}\n"
-            "  training_type: fine-tuning\n"
-            f"  geographical_location: {_quoted(country)}\n"
-            f"  hardware_used: {_quoted(str(hardware))}\n"
-        )
-    return "\n".join(blocks)
-
-
-def _quoted(text: str) -> str:
-    """A YAML string: JSON's are."""
-    return json.dumps(text)

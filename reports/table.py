@@ -32,8 +32,10 @@ def anchor(title: str) -> str:
 
 
 def number(value: float, form: str) -> str:
-    """The number as `form` has it, `MISSING` for NaN."""
-    return MISSING if pd.isna(value) else format(value, form)
+    """The number as `form` has it, `MISSING` for NaN; ".2g" is two significant digits, and never an exponent."""
+    if pd.isna(value):
+        return MISSING
+    return _significant(value, int(form[1:-1])) if form.endswith("g") else format(value, form)
 
 
 def spread(frame: pd.DataFrame, column: str, form: str) -> str:
@@ -41,7 +43,7 @@ def spread(frame: pd.DataFrame, column: str, form: str) -> str:
     values = pd.to_numeric(frame[column]).dropna()
     if values.empty:
         return MISSING
-    mean, low, high = (format(value, form) for value in (values.mean(), values.min(), values.max()))
+    mean, low, high = (number(value, form) for value in (values.mean(), values.min(), values.max()))
     return mean if low == high else f"{mean} ({low} to {high})"
 
 
@@ -49,7 +51,15 @@ def interval_text(interval: Interval, form: str) -> str:
     """Mean and interval; with the number of values where there are too few for one."""
     if interval.n == 0:
         return MISSING
-    mean, low, high = (format(value, form) for value in (interval.mean, interval.low, interval.high))
+    mean, low, high = (number(value, form) for value in (interval.mean, interval.low, interval.high))
     if math.isnan(interval.low):
         return f"{mean} (n = {interval.n})"
     return f"{mean} ({low} to {high})"
+
+
+def _significant(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:,.{max(0, decimals)}f}"

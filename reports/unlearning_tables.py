@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from reports.claims import LEAST_SEEDS, Claim, t_interval
-from reports.curve_figures import ASCENTS, drawn
+from reports.curve_figures import ASCENTS, at_time, drawn
 from reports.erasure_figures import pareto_points
 from reports.load import Results
 from reports.shares import SHARED, completed, with_shares
 from reports.style import arm_style
-from reports.table import MISSING, Table, interval_text, spread
+from reports.table import MISSING, Table, interval_text, number, spread
 
 TIMES = (0.5, 1.0, 2.0, 4.0)
 
@@ -60,7 +60,8 @@ def quality_table(results: Results) -> Table | None:
         "mean, and least to greatest over the seeds that completed. UA, RA, TA and MIA in percent. MIA is the share of "
         "the forget set that an attacker takes for samples the model has not seen; MIA AUC is how well the loss tells "
         "forget samples from unseen ones of their kind, 0.5 being chance; relearn steps are what fine-tuning needs to "
-        "bring the forget accuracy back. For all of them the target is Retrain's value. ToW is 1 for Retrain itself."
+        "bring the forget accuracy back, over the runs where that happened at all: few of them mean that the data were "
+        "hidden rather than forgotten. For all of them the target is Retrain's value. ToW is 1 for Retrain itself."
     )
     runs = results.of_kind("unlearning")
     return _by_arm(runs, "Quality at completion", note, lambda runs: _spreads(completed(runs), columns))
@@ -173,16 +174,17 @@ def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) 
             rows.append((str(setting), method, f"{len(runs)}", *cells))
     heads = [f"{column.replace('_', ' ')} at {time:g} T*" for column in columns for time in TIMES]
     note = "Medians over the seeds; in brackets how many of them last so long, if not all do."
-    what = " and ".join(column.replace("_", " ") for column in columns)
-    return Table(f"{what.capitalize()}", note, ("setting", "arm", "seeds", *heads), tuple(rows)) if rows else None
+    what = " and ".join(column.replace("_", " ") for column in columns).capitalize()
+    title = what if ascents else f"{what} of the other arms"
+    return Table(title, note, ("setting", "arm", "seeds", *heads), tuple(rows)) if rows else None
 
 
 def _median_at(runs: Sequence[pd.DataFrame], column: str, time: float) -> str:
     lasting = [run for run in runs if run["relative_step"].max() >= time]
     if not lasting:
         return MISSING
-    median = np.median([np.interp(time, run["relative_step"], run[column]) for run in lasting])
-    return f"{median:.3g}" + ("" if len(lasting) == len(runs) else f" ({len(lasting)})")
+    median = float(np.median([at_time(run, column, time) for run in lasting]))
+    return number(median, ".3g") + ("" if len(lasting) == len(runs) else f" ({len(lasting)})")
 
 
 def _by_arm(runs: pd.DataFrame, title: str, note: str, cells: Callable[[pd.DataFrame], dict[str, str]]) -> Table | None:

@@ -7,8 +7,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     let up = false;
     button.addEventListener("click", () => {
       up = !up;
-      const key = (row) => row.cells[index].textContent;
-      const order = (a, b) => key(a).localeCompare(key(b), "en", { numeric: true });
+      const text = (row) => row.cells[index].textContent;
+      const value = (row) => parseFloat(text(row).replaceAll(",", ""));
+      const order = (a, b) => value(a) - value(b) || text(a).localeCompare(text(b), "en", { numeric: true });
       const rows = [...table.tBodies[0].rows].sort((a, b) => (up ? order(a, b) : order(b, a)));
       table.tBodies[0].append(...rows);
       table.tHead.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));

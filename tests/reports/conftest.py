@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ from reports.page import write_report
 
 GALLERY = Path(__file__).parent.parent.parent / "reports" / "gallery"
 MIB = 2**20
+
+
+def shown(value: float, form: str) -> str:
+    """ ".2g" is two significant digits, zeros included, without an exponent."""
+    if not form.endswith("g"):
+        return format(value, form)
+    digits = Decimal(format(value, f".{int(form[1:-1]) - 1}e")) if value else Decimal(0)
+    return f"{digits:,f}"
 
 
 def case(**changes: object) -> Case:

@@ -79,6 +79,11 @@ def test_a_click_on_a_head_sorts_its_table_by_number(browser, report: Path) -> N
     assert table.locator("th").nth(1).get_attribute("aria-sort") == "ascending"
     table.locator("th").nth(1).locator("button").click()
     assert sorted(cells.all_inner_texts(), key=int, reverse=True) == cells.all_inner_texts()
+    energy = page.locator("table", has=page.locator("th", has_text="SCI, mg CO2e"))
+    energy.locator("th").nth(4).locator("button").click()
+    joules = [float(text.split()[0].replace(",", "")) for text in energy.locator("td:nth-child(5)").all_inner_texts()]
+    assert len(joules) > 5
+    assert joules == sorted(joules)
     page.close()
 
 
@@ -108,7 +113,9 @@ def test_what_comes_from_the_data_is_no_markup(browser, write_json: Callable[...
     """Names that would be an element, an attribute or a script are text."""
     evil = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>"
     records = [stable(one, collapse=1.0, collapsed=True) if one.kind == "unlearning" else one for one in full_set()]
-    renamed = [one.model_copy(update={"case": one.case.model_copy(update={"model": evil})}) for one in records]
+    renamed = [
+        one.model_copy(update={"case": one.case.model_copy(update={"model": one.case.model + evil})}) for one in records
+    ]
     write_report(load([write_json(renamed, processor=evil)]), tmp_path / "out")
     page = browser.new_page()
     said: list[str] = []

@@ -13,7 +13,7 @@ from bench.record import Record, Rules
 from reports.claims import MEMORY, QUALITY, STABILITY, Claim, claims, t_interval
 from reports.load import load
 from reports.page import write_report
-from tests.reports.conftest import stable, unlearning_record
+from tests.reports.conftest import shown, stable, unlearning_record
 
 Write = Callable[..., Path]
 
@@ -186,7 +186,7 @@ def test_a_reader_finds_every_verdict_again_from_the_csv(write_json: Write, tmp_
         for_it = min(side * (expected[1] - bound), side * (expected[2] - bound)) > 0
         against = max(side * (expected[1] - bound), side * (expected[2] - bound)) < 0
         assert test.verdict == ("supported" if for_it else "not supported" if against else "not shown")
-        mean, low, high = (format(value, ".3g") for value in expected)
+        mean, low, high = (shown(value, ".3g") for value in expected)
         assert f"<td>{mean} ({low} to {high})</td>" in page
 
 

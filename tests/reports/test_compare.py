@@ -52,7 +52,7 @@ def test_between_machines_only_live_tensors_are_compared(write_json: Write) -> N
     assert row["tensor peak, bytes"] == f"{8 * 2**20 - 2:,} (-2)"
     assert row["time over two forwards"] == "n/a"
     found = compare(write_json([before], "a.json"), write_json([before], "b.json", processor="Another CPU"))
-    assert found.notes[0] == "The machines differ in processor: only live tensors are compared."
+    assert found.notes[1] == "The machines differ in processor: only live tensors are compared."
 
 
 def test_completion_and_outcome_are_told(write_json: Write) -> None:
@@ -65,18 +65,37 @@ def test_cases_that_one_lacks_are_named(write_json: Write) -> None:
     first = write_json([step_record("zo-ga", 1), step_record("zo-ga", 2)], "a.json")
     second = write_json([step_record("zo-ga", 1), step_record("fo-ga", 1)], "b.json")
     notes = compare(first, second).notes
+    said = "Commit 0123456789ab, started 2026-01-01T00:00:00+00:00"
     assert notes == (
+        f"{said}; then commit{said.removeprefix('Commit')}.",
         "1 only in the first: cnn-b2-zo-ga.",
         "1 only in the second: cnn-b1-fo-ga.",
         "0 of 1 cases have another peak of live tensors.",
     )
 
 
+def test_cases_that_differ_in_anything_are_not_compared(write_json: Write) -> None:
+    """The same name, but other images and threads."""
+    before, after = step_record("zo-ga", 4), step_record("zo-ga", 4)
+    other = after.model_copy(update={"case": after.case.model_copy(update={"image_size": 32, "threads": 8})})
+    assert other.case.id == before.case.id
+    with pytest.raises(ValueError, match="have no case in common"):
+        compare(write_json([before], "a.json"), write_json([other], "b.json"))
+
+
+def test_another_version_is_told_and_everything_is_compared(write_json: Write) -> None:
+    first, second = write_json([step_record("zo-ga", 4)], "a.json"), write_json([step_record("zo-ga", 4)], "b.json")
+    second.write_text(second.read_text().replace('"torch": "2.11.0"', '"torch": "2.12.0"'))
+    found = compare(first, second)
+    assert found.notes[1] == "The software differs in versions."
+    assert dict(zip(found.table.columns, found.table.rows[0], strict=True))["time over two forwards"].startswith("1.00")
+
+
 def test_the_command(write_json: Write, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = write_json([step_record("zo-ga", 1)], "a.json"), write_json([step_record("fo-ga", 1)], "b.json")
     assert main(["compare", str(first), str(first)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"From {first} to {first}\n0 of 1 cases")
+    assert said.startswith(f"From {first} to {first}\nCommit 0123456789ab")
     assert "cnn-b1-zo-ga  ok       =" in said
     assert main(["compare", str(first), str(second)]) == 2
     assert (

@@ -45,7 +45,9 @@ def test_a_run_in_progress_is_told_from_one_that_never_was(tmp_path: Path) -> No
     with pytest.raises(UnreadableJsonError, match=r"No such file or directory; make one with: pytest bench/ --b"):
         load([path])
     (tmp_path / "journal.jsonl").write_text("{}\n")
-    with pytest.raises(UnreadableJsonError, match=r"journal.jsonl beside it holds finished cases; wait .* --resume$"):
+    with pytest.raises(
+        UnreadableJsonError, match=r"journal.jsonl beside it holds finished cases; wait .* with --resume$"
+    ):
         load([path])
 
 

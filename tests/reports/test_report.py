@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from bench.record import Memory, Record
+from bench.record import Memory, Record, UnreadableJsonError
 from reports import curve_figures, step_figures, style
 from reports.__main__ import main
 from reports.drawing import Drawing
@@ -20,7 +20,7 @@ from reports.load import load
 from reports.origin import machine_table
 from reports.page import write_report
 from reports.step_tables import memory_comparison, step_table, time_comparison
-from reports.table import Table
+from reports.table import Table, number
 from reports.unlearning_tables import cost_table, quality_table, stability_table
 from tests.reports.conftest import full_set, stable, step_record, unlearning_record
 
@@ -114,8 +114,8 @@ def test_the_step_table_is_in_the_units_it_says(write_json: Write) -> None:
     assert row["peak of live tensors, MiB"] == "16.00"
     assert row["time, ms"] == "16.00"
     assert row["times two forwards"] == "1.00 (0.95 to 1.05)"
-    assert row["energy, J"] == "1.6"
-    assert row["CO2e, mg"] == "1.6"
+    assert row["energy, J"] == "1.60"
+    assert row["CO2e, mg"] == "1.60"
     assert "FRA" in table.note
 
 
@@ -131,8 +131,11 @@ def test_the_comparisons_divide_and_stand_in_the_same_rows(write_json: Write) ->
         ("8", "1.00 (0.95 to 1.05)", "0.50", "n/a"),
     ]
     assert peaks is not None
-    assert peaks.columns == ("model", "batch", "forward", "fo-ga", "zo-ga")
-    assert [row[1:] for row in peaks.rows] == [("1", "1.00", "3.00", "2.00"), ("8", "8.00", "n/a", "16.00")]
+    assert peaks.columns == ("model", "batch", "forward", "fo-ga", "zo-ga", "zo-ga over fo-ga")
+    assert [row[1:] for row in peaks.rows] == [
+        ("1", "1.00", "3.00", "2.00", "0.67"),
+        ("8", "8.00", "n/a", "16.00", "n/a"),
+    ]
 
 
 def test_every_known_arm_has_a_look_of_its_own() -> None:
@@ -159,14 +162,14 @@ def test_the_cost_table_divides_by_retrain_with_the_same_seed(write_json: Write)
         completion = record.completion.model_copy(update={"joules": joules})  # type: ignore[union-attr]
         records.append(record.model_copy(update={"completion": completion}))
     row = first_row(cost_table(load([write_json(records)])))
-    assert (row["arm"], row["steps"], row["energy, J"], row["peak, MiB"]) == ("zo-ga", "10", "20", "2.00")
-    assert row["energy over Retrain's"] == "0.38 (0.25 to 0.5)"
-    assert row["forwards over Retrain's"] == "1"
+    assert (row["arm"], row["steps"], row["energy, J"], row["peak, MiB"]) == ("zo-ga", "10", "20.0", "2.00")
+    assert row["energy over Retrain's"] == "0.38 (0.25 to 0.50)"
+    assert row["forwards over Retrain's"] == "1.0"
 
 
 def test_without_retrain_there_are_no_shares(write_json: Write) -> None:
     row = first_row(cost_table(load([write_json([unlearning_record("zo-ga", 0)])])))
-    assert (row["energy, J"], row["energy over Retrain's"]) == ("20", "n/a")
+    assert (row["energy, J"], row["energy over Retrain's"]) == ("20.0", "n/a")
 
 
 def test_settings_are_never_pooled(write_json: Write) -> None:
@@ -262,12 +265,15 @@ class Links(HTMLParser):
         self.loads: list[str] = []
         self.ids: list[str] = []
         self.svgs = 0
+        self.targets: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.svgs += tag == "svg"
         for name, value in attrs:
             if name in ("src", "href", "xlink:href") and not (value or "").startswith("#"):
                 self.loads.append(f"{tag} {value}")
+            if tag == "a" and name == "href" and (value or "").startswith("#"):
+                self.targets.add((value or "")[1:])
             if name == "id":
                 self.ids.append(value or "")
 
@@ -294,6 +300,59 @@ def test_drawing_twice_gives_the_same_bytes(write_json: Write, tmp_path: Path) -
     first, second = (write_report(results, tmp_path / name) for name in ("a", "b"))
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_every_anchor_of_a_page_of_several_runs_leads_somewhere(write_json: Write, tmp_path: Path) -> None:
+    """With the arms that have figures and tables of their own, and a device whose name is no anchor."""
+    records = [*full_set(), *(unlearning_record(arm, 0) for arm in ("salun", "fo-ga-head"))]
+    odd = unlearning_record("zo-ga", 0).model_dump()
+    odd["case"]["device"] = '"><img src=x>'
+    results = load([write_json(records, "a.json"), write_json([*records, Record.model_validate(odd)], "b.json")])
+    written = write_report(results, tmp_path / "out")
+    assert {path.parent for path in written} == {tmp_path / "out"}
+    page = Links()
+    page.feed((tmp_path / "out" / "index.html").read_text())
+    assert page.loads == []
+    assert len(page.ids) == len(set(page.ids))
+    assert page.targets <= set(page.ids)
+    assert len(page.targets) > 20
+
+
+def test_facts_stand_in_the_column_of_their_run(write_json: Write) -> None:
+    first, second = write_json(name="a.json"), write_json(name="b.json")
+    second.write_text(second.read_text().replace('"torch": "2.11.0"', '"torch": "2.11.0", "CUDA": "13.0"'))
+    table = machine_table(load([first, second]))
+    assert table.columns == ("fact", "run 1", "run 2")
+    assert ("CUDA", "n/a", "13.0") in table.rows
+
+
+def test_a_case_that_is_there_twice_is_refused(write_json: Write) -> None:
+    with pytest.raises(UnreadableJsonError, match="the case cnn b1 zo-ga is there twice"):
+        load([write_json([step_record("zo-ga", 1), step_record("zo-ga", 1)])])
+
+
+def test_long_tables_are_cut_in_the_page_and_whole_in_the_csv(write_json: Write, tmp_path: Path) -> None:
+    write_report(load([write_json([step_record("zo-ga", batch + 1) for batch in range(600)])]), tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "The first 500 of 600 rows; results.csv has every case." in page
+    assert len(pd.read_csv(tmp_path / "out" / "results.csv")) == 600
+    assert len(page) < 5 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.5, "0.50"),
+        (33.4, "33"),
+        (1234.5, "1,200"),
+        (0.000025, "0.000025"),
+        (-0.0996, "-0.10"),
+        (0, "0"),
+        (9.96, "10"),
+    ],
+)
+def test_two_significant_digits_never_have_an_exponent(value: float, text: str) -> None:
+    assert number(value, ".2g") == text
 
 
 def test_several_machines_stand_side_by_side(write_json: Write, tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ import pytest
 from bench.record import Record
 from reports.load import load
 from reports.page import write_report
-from reports.sustainability import ESTIMATED, NO_GUARANTEE, Statement, statement
+from reports.sustainability import (
+    ESTIMATED,
+    NO_GUARANTEE,
+    NOT_METERED,
+    NOTHING_COMPLETED,
+    Statement,
+    statement,
+)
 from tests.reports.conftest import step_record, unlearning_record
 
 Write = Callable[..., Path]
@@ -46,24 +53,25 @@ def test_a_request_is_in_the_units_it_says(write_json: Write) -> None:
     row = rows(of(write_json, trio()), "One erasure request")["zo-ga"]
     assert row["complete"] == "3 of 3"
     assert row["run with"] == "lr 0.01, eps 0.001"
-    assert row["energy, J"] == "20"
-    assert row["SCI, mg CO2e"] == "2"  # 20 J / 3.6e6 J/kWh * 360 g/kWh = 2e-3 g
+    assert (row["energy, J"], row["basis"]) == ("20", "estimated")
+    assert row["SCI, mg CO2e"] == "2.0"  # 20 J / 3.6e6 J/kWh * 360 g/kWh = 2e-3 g
     assert row["time, s"] == "1.5"
-    assert row["energy over Retrain's"] == "0.5"
+    assert row["energy over Retrain's"] == "0.50"
     assert row["time over Retrain's"] == "0.25"
-    assert (row["peak, MiB"], row["fits into"]) == ("1.00", "64 MiB")
+    assert (row["live tensors, MiB"], row["live tensors fit into"]) == ("1.00", "64 MiB")
+    assert row["process, MiB"] == "n/a"
 
 
 def test_a_thousand_requests_are_a_thousand_times_one(write_json: Write) -> None:
     row = rows(of(write_json, trio(joules=36.0)), "A thousand erasure requests")["zo-ga"]
-    assert (row["energy, kWh"], row["CO2e, g"], row["time, h"]) == ("0.01", "3.6", "0.42")
+    assert (row["energy, kWh"], row["CO2e, g"], row["time, h"]) == ("0.010", "3.6", "0.42")
 
 
 def test_the_basis_has_shares_with_their_boundary_window_and_grid(write_json: Write) -> None:
     row = rows(of(write_json, trio()), "Where the energy figures come from")["zo-ga"]
     assert row["basis"] == "estimated"
     assert row["processor, J"] == "15 (estimated, process)"
-    assert row["memory, J"] == "5 (estimated, machine)"
+    assert row["memory, J"] == "5.0 (estimated, machine)"
     assert row["accelerator, J"] == "n/a"
     assert (row["window, s"], row["grid, g CO2e/kWh"]) == ("2.0", "360 (FRA)")
 
@@ -71,7 +79,7 @@ def test_the_basis_has_shares_with_their_boundary_window_and_grid(write_json: Wr
 def test_the_search_is_apart_and_what_was_erased_is_named(write_json: Write) -> None:
     found = of(write_json, trio())
     search = rows(found, "The search for learning rates")["zo-ga"]
-    assert (search["time, s"], search["energy, J"], search["basis"]) == ("60", "3e+02", "estimated")
+    assert (search["time, s"], search["energy, J"], search["basis"]) == ("60.0", "300", "estimated")
     erased = rows(found, "What was to be forgotten")
     assert {seed: row["samples"] for seed, row in erased.items()} == dict.fromkeys("012", "30 of 300")
     assert erased["2"]["hash"] == f"{2:064x}"
@@ -79,20 +87,20 @@ def test_the_search_is_apart_and_what_was_erased_is_named(write_json: Write) -> 
 
 def test_if_it_costs_more_the_first_sentence_says_so_and_what_that_buys(write_json: Write) -> None:
     assert of(write_json, trio(joules=70.0)).headline == (
-        "cnn digits b4 class:3: an erasure by zo-ga takes 7 times more energy than one by fo-ga to the same level of "
-        "forgetting; what that buys is a peak of 50% of fo-ga's memory.",
+        "cnn digits b4 class:3: an erasure by zo-ga takes 7.0 times the energy (estimated) of one by fo-ga to the same "
+        "level of forgetting; what that buys is a step that peaks at 50 % of fo-ga's live tensors.",
     )
 
 
 def test_if_it_costs_less_nothing_is_bought(write_json: Write) -> None:
     (sentence,) = of(write_json, trio(joules=5.0)).headline
-    assert "takes 2 times less energy than one by fo-ga" in sentence
-    assert sentence.endswith("; its peak is 50% of fo-ga's memory.")
+    assert "takes 0.50 times the energy (estimated) of one by fo-ga" in sentence
+    assert sentence.endswith("; its step peaks at 50 % of fo-ga's live tensors.")
 
 
 def test_a_peak_that_is_no_less_is_not_called_a_gain(write_json: Write) -> None:
     (sentence,) = of(write_json, trio(joules=70.0, mib=4)).headline
-    assert sentence.endswith("; its peak is 200% of fo-ga's memory.")
+    assert sentence.endswith("; its step peaks at 200 % of fo-ga's live tensors.")
 
 
 def test_an_estimate_is_said_to_add_nothing_to_the_time(write_json: Write) -> None:
@@ -100,6 +108,29 @@ def test_an_estimate_is_said_to_add_nothing_to_the_time(write_json: Write) -> No
     measured = [record.model_copy(update={"energy": as_measured(record)}) for record in trio()]
     assert ESTIMATED not in of(write_json, measured).notes
     assert of(write_json, measured).notes[-1] == NO_GUARANTEE
+
+
+def test_arms_without_a_search_on_record_are_named(write_json: Write) -> None:
+    """The fixture's run has one for zo-ga; fo-ga-matched takes zo-ga's rate, and Retrain has none."""
+    records = [*trio(), unlearning_record("salun", 0), unlearning_record("fo-ga-matched", 0)]
+    assert "No search for the learning rates of fo-ga, salun is on record." in of(write_json, records).notes
+
+
+def test_where_nothing_completed_nothing_is_said_of_metering(write_json: Write) -> None:
+    notes = of(write_json, [unlearning_record("zo-ga", 0, completed=None)]).notes
+    assert notes[0] == NOTHING_COMPLETED
+    assert NOT_METERED not in notes
+
+
+def test_what_took_nothing_has_emitted_nothing(write_json: Write) -> None:
+    """A seed with which there was nothing to erase: no joules and so no grams, in the same mean."""
+    nothing = unlearning_record("zo-ga", 1).model_dump()
+    nothing["completion"] |= {"step": 0, "joules": 0.0, "seconds": 0.0}
+    nothing["energy"] = None
+    records = [costing(unlearning_record("zo-ga", 0), 20.0), Record.model_validate(nothing)]
+    row = rows(of(write_json, records), "One erasure request")["zo-ga"]
+    assert row["energy, J"] == "10 (0 to 20)"
+    assert row["SCI, mg CO2e"] == "1.0 (0 to 2.0)"
 
 
 def as_measured(record: Record) -> object:
@@ -110,9 +141,9 @@ def as_measured(record: Record) -> object:
 def test_without_energy_time_is_compared_and_nothing_is_made_up(write_json: Write) -> None:
     records = [record.model_copy(update={"energy": None, "completion": without_joules(record)}) for record in trio()]
     found = of(write_json, records)
-    assert "takes 1 times more time than one by fo-ga" in found.headline[0]
-    assert found.model_card == ""
-    assert "Energy was not metered" in found.notes[0]
+    assert "takes 1.0 times the time of one by fo-ga" in found.headline[0]
+    assert found.model_cards == ()
+    assert found.notes[0] == NOT_METERED
     row = rows(found, "One erasure request")["zo-ga"]
     assert (row["energy, J"], row["SCI, mg CO2e"], row["time, s"]) == ("n/a", "n/a", "1.5")
     assert "Where the energy figures come from" not in {table.title for table in found.tables}
@@ -124,13 +155,14 @@ def without_joules(record: Record) -> object:
 
 
 def test_the_model_card_block_is_in_grams(write_json: Write) -> None:
-    assert of(write_json, trio()).model_card == (
-        "# cnn digits b4 class:3, zo-ga, one erasure request\n"
+    (card,) = of(write_json, trio()).model_cards
+    assert card.title == "cnn digits b4 class:3, zo-ga, one erasure request"
+    assert card.yaml == (
         "co2_eq_emissions:\n"
-        "  emissions: 0.002  # grams\n"
+        "  emissions: 0.0020  # grams\n"
         '  source: "zo-unlearning-bench, by CodeCarbon"\n'
         "  training_type: fine-tuning\n"
-        '  geographical_location: "FRA"\n'
+        '  geographical_location: "FRA (grid assumed by the profile)"\n'
         '  hardware_used: "A CPU"\n'
     )
 
@@ -140,7 +172,10 @@ def test_runs_that_never_completed_are_counted_and_lend_no_figure(write_json: Wr
     assert rows(of(write_json, records), "One erasure request")["zo-ga"]["complete"] == "2 of 3"
     never = [record for record in trio() if record.case.method != "zo-ga"] + [unlearning_record("zo-ga", 0, None)]
     found = of(write_json, never)
-    assert found.headline == ()
+    assert found.headline == (
+        "cnn digits b4 class:3: there is no pair of runs to compare; zo-ga completed 0 of 1 runs, fo-ga completed 3 of "
+        "3 runs.",
+    )
     assert rows(found, "One erasure request")["zo-ga"]["energy, J"] == "n/a"
 
 
@@ -148,7 +183,7 @@ def test_without_erasures_there_is_no_statement_and_the_files_say_why(write_json
     results = load([write_json([step_record("zo-ga", 1)])])
     assert statement(results) is None
     write_report(results, tmp_path / "out")
-    assert "No statement: this profile runs no whole erasures." in (tmp_path / "out" / "sustainability.md").read_text()
+    assert "No statement: this run has no whole erasures." in (tmp_path / "out" / "sustainability.md").read_text()
 
 
 def test_the_json_has_every_run_unrounded_and_no_nan(write_json: Write, tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""A block for the head of a model card, as Hugging Face reads it: what unlearning has emitted."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.record import Run
+from reports.claims import ZEROTH
+from reports.origin import hardware
+from reports.table import number
+
+SOURCE = "zo-unlearning-bench, by CodeCarbon"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The block of one setting: what it is of, and YAML."""
+
+    title: str
+    yaml: str
+
+
+def model_cards(done: pd.DataFrame, run: Run) -> Iterator[ModelCard]:
+    """One a setting: of zeroth-order ascent where it was run, else of the arm that was run first.
+
+    Args:
+        done: completed runs, with their emissions as `co2e` in grams.
+    """
+    known = done[done["co2e"].notna() & (done["method"] != "retrain")]
+    for setting, cases in known.groupby("setting", sort=False):
+        arm = ZEROTH if ZEROTH in set(cases["method"]) else str(cases["method"].iloc[0])
+        of_arm = cases[cases["method"] == arm]
+        country = " and ".join(of_arm["energy.country"].dropna().unique())
+        yield ModelCard(
+            f"{setting}, {arm}, one erasure request",
+            "co2_eq_emissions:\n"
+            f"  emissions: {number(of_arm['co2e'].mean(), '.2g').replace(',', '')}  # grams\n"
+            f"  source: {json.dumps(SOURCE)}\n"
+            "  training_type: fine-tuning\n"
+            f"  geographical_location: {json.dumps(f'{country} (grid assumed by the profile)')}\n"
+            f"  hardware_used: {json.dumps(hardware(run, str(of_arm['device'].iloc[0])))}\n",
+        )
