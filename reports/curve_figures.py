@@ -5,6 +5,7 @@ A thin line is a seed, a thick one the median over seeds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from reports.drawing import MANY_RUNS, Drawing, line_legend, line_style, plain_numbers
+from reports.drawing import Drawing, line_legend, line_style, plain_numbers, span
 from reports.load import Results
 from reports.style import ArmStyle, arm_style
 
 GRID_POINTS = 400
+MOST_LINES = 20  # of an arm in a setting
 ASCENTS = ("fo-ga", "zo-ga", "fo-ga-clipped", "zo-ga-clipped", "fo-ga-matched", "fo-ga-head")
 COLLAPSED = 1000  # nats
 LEAST_LOSS = 1e-6  # nats; less is drawn here
@@ -104,8 +106,9 @@ def at_time(run: pd.DataFrame, column: str, time: float | np.ndarray) -> np.ndar
 
     Between evaluations the logarithm of a loss is interpolated, as the eye does on a logarithmic axis.
     """
-    known = np.log(run[column]) if column in LOSSES else run[column]
-    values = np.asarray(np.interp(time, run["relative_step"], known))
+    known = run[column].to_numpy()
+    known = np.log(known) if column in LOSSES else known
+    values = np.asarray(np.interp(time, run["relative_step"].to_numpy(), known))
     return np.exp(values) if column in LOSSES else values
 
 
@@ -160,7 +163,8 @@ def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, styl
         )
         axes.axvline(1, color="#666666", linewidth=1)
     else:
-        completions = curves[curves["relative_step"] == 1]
+        some = curves.groupby("method")["seed"].rank(method="dense") <= MOST_LINES
+        completions = curves[some & (curves["relative_step"] == 1)]
         axes.scatter(completions[against.column], completions[column], c=completions["method"].map(style.palette), s=18)
     if against.logarithmic:
         axes.set_xscale("log")
@@ -176,16 +180,15 @@ def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, styl
 
 
 def _seed_lines(axes: Axes, curves: pd.DataFrame, x: str, y: str, style: ArmStyle, width: float) -> None:
-    """A thin line a seed; all of an arm as one collection."""
+    """A thin line a seed; those of an arm as one collection."""
     for arm, of_arm in curves.groupby("method"):
-        runs = [run[[x, y]].to_numpy(float) for _, run in of_arm.groupby("seed")]
+        runs = [run[[x, y]].to_numpy(float) for _, run in islice(of_arm.groupby("seed"), MOST_LINES)]
         lines = LineCollection(
             runs,
             colors=style.palette[str(arm)],
             linestyles=line_style(style, str(arm)),
             linewidths=width,
             alpha=0.7,
-            rasterized=len(runs) > MANY_RUNS,
         )
         axes.add_collection(lines)
 
@@ -193,6 +196,8 @@ def _seed_lines(axes: Axes, curves: pd.DataFrame, x: str, y: str, style: ArmStyl
 def _seeds(curves: pd.DataFrame) -> str:
     """How many seeds each line stands for."""
     counts = curves.groupby(["setting", "method"])["seed"].nunique()
+    if counts.max() > MOST_LINES:
+        return f"{span(counts)} seeds, of which the first {MOST_LINES} have a line"
     if counts.nunique() == 1:
         return f"{counts.iloc[0]} seeds"
     return ", ".join(f"{name}: {count}" for name, count in zip(counts.index.map(" ".join), counts, strict=True))

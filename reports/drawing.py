@@ -16,7 +16,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from reports.style import ArmStyle
 
 PANELS_ACROSS = 3
-MANY_RUNS = 20  # of an arm in a setting: more are drawn as pixels, or the page would be too large to send
 LEGEND_ENTRY_INCHES = 2
 FEW_DECADES = 200
 

@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.drawing import MANY_RUNS, Drawing, marker_legend, panels, plain_numbers, span
+from reports.drawing import Drawing, marker_legend, panels, plain_numbers, span
 from reports.load import MIB, Results
 from reports.shares import SHARED, completed, retrain_of, with_shares
 from reports.style import ArmStyle, arm_style
 
 ROW_INCHES = 0.27
+MOST_MARKS = 20  # of an arm in a setting
 MEANS = "A small mark a seed, the large one their mean"
 UTILITY = "quality.ra"
 QUALITIES = {
@@ -126,7 +127,7 @@ def _pareto_panel(axes: Axes, points: pd.DataFrame, style: ArmStyle) -> None:
 
 
 def _by_arm(runs: pd.DataFrame, columns: dict[str, str], logarithmic: bool, reference: float) -> Figure:
-    """A row a setting, a panel a column; in it a line an arm, with a mark a seed and one for the mean."""
+    """A row a setting, a panel a column; in it a line an arm, with a mark a seed or their range, and the mean's."""
     style = arm_style(runs["method"])
     settings = list(runs["setting"].unique())
     arms = {setting: arm_style(runs.loc[runs["setting"] == setting, "method"]).order for setting in settings}
@@ -153,8 +154,10 @@ def _marks(axes: Axes, runs: pd.DataFrame, column: str, order: Sequence[str], st
         if values.empty:
             continue
         color, marker = style.palette[arm], style.markers[arm]
-        (seeds,) = axes.plot(values, [place] * len(values), color=color, marker=marker, linestyle="", markersize=3)
-        seeds.set(alpha=0.6, rasterized=len(values) > MANY_RUNS)
+        if len(values) > MOST_MARKS:
+            axes.plot([values.min(), values.max()], [place, place], color=color, linewidth=1)
+        else:
+            axes.plot(values, [place] * len(values), color=color, marker=marker, linestyle="", markersize=3, alpha=0.6)
         axes.plot([values.mean()], [place], color=color, marker=marker, linestyle="", markersize=8)
 
 
@@ -163,5 +166,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _seeds(runs: pd.DataFrame) -> str:
-    """How many seeds an arm has in a setting."""
-    return f"{span(runs.groupby(['setting', 'method'])['seed'].nunique())} seeds"
+    """How many seeds an arm has in a setting, and what becomes of them if they are many."""
+    counts = runs.groupby(["setting", "method"])["seed"].nunique()
+    many = f"; of more than {MOST_MARKS}, a line from least to greatest" if counts.max() > MOST_MARKS else ""
+    return f"{span(counts)} seeds{many}"

@@ -10,7 +10,7 @@ from matplotlib.collections import PathCollection
 from bench.record import Record
 from reports import style
 from reports.budgets import BUDGETS, smallest_budget
-from reports.curve_figures import displacement_curves
+from reports.curve_figures import displacement_curves, loss_curves
 from reports.erasure_figures import completion_cost, pareto, pareto_points, quality_gaps
 from reports.load import load
 from reports.step_figures import composition, memory
@@ -128,6 +128,14 @@ def test_the_line_joins_the_arms_that_no_other_beats(write_json: Write) -> None:
 
 def test_a_run_that_never_completed_keeps_nothing(write_json: Write) -> None:
     assert pareto(load([write_json([unlearning_record("zo-ga", 0, completed=None)])])) is None
+
+
+def test_of_many_seeds_only_some_have_a_line_and_the_caption_says_so(write_json: Write) -> None:
+    drawing = loss_curves(load([write_json([unlearning_record("zo-ga", seed) for seed in range(25)])]))
+    assert drawing is not None
+    assert "25 seeds, of which the first 20 have a line" in drawing.caption
+    (lines,) = drawing.figure.axes[0].collections
+    assert len(lines.get_paths()) == 20
 
 
 def test_completion_is_a_dot_where_the_model_then_was(write_json: Write) -> None:
