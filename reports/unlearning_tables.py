@@ -180,7 +180,7 @@ def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) 
 
 
 def _median_at(runs: Sequence[pd.DataFrame], column: str, time: float) -> str:
-    lasting = [run for run in runs if run["relative_step"].iat[-1] >= time]
+    lasting = [run for run in runs if run["relative_step"].to_numpy()[-1] >= time]
     if not lasting:
         return MISSING
     median = float(np.median([at_time(run, column, time) for run in lasting]))
