@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.record import Case, Machine, Memory, Record, Run, read_benchmark_json
+from bench.record import Case, Machine, Memory, Record, read_benchmark_json
+from reports.origin import commit_text
 from reports.table import MISSING, Table
 
 LEDGERS = ("tensor", "allocator", "process")
@@ -46,7 +47,8 @@ def compare(before: Path, after: Path) -> Comparison:
     rows = tuple(_row(first[case], second[case], alike=not differing) for case in common)
     columns = ("case", "outcome", *(f"{ledger} peak, bytes" for ledger in LEDGERS), "time over two forwards", "T*")
     notes = [
-        f"Commit {_commit(run)}, started {run.started}; then commit {_commit(later_run)}, started {later_run.started}.",
+        f"Commit {commit_text(run)}, started {run.started}; then commit {commit_text(later_run)}, started "
+        f"{later_run.started}.",
         *([f"The machines differ in {', '.join(differing)}: only live tensors are compared."] if differing else []),
         *([f"The software differs in {', '.join(software)}."] if software else []),
         *_only("first", [case for case in first if case not in second]),
@@ -118,10 +120,6 @@ def _changed(before: Record, after: Record) -> bool:
 def _only(which: str, cases: list[Case]) -> list[str]:
     """Cases that differ in anything, be it the image size or the number of threads, are not the same."""
     return [f"{len(cases)} only in the {which}: {', '.join(case.id for case in cases)}."] if cases else []
-
-
-def _commit(run: Run) -> str:
-    return (run.commit or "unknown")[:12] + (" with uncommitted changes" if run.dirty else "")
 
 
 def _differences(one: Machine, other: Machine, names: Sequence[str]) -> list[str]:

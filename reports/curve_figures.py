@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from reports.drawing import Drawing, line_legend, line_style, plain_numbers, span
 from reports.load import Results
-from reports.style import ArmStyle, arm_style
+from reports.style import QUIET, ArmStyle, arm_style
 
 GRID_POINTS = 400
 MOST_LINES = 20  # of an arm in a setting
@@ -161,7 +161,7 @@ def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, styl
             legend=False,
             ax=axes,
         )
-        axes.axvline(1, color="#666666", linewidth=1)
+        axes.axvline(1, color=QUIET, linewidth=1)
     else:
         some = curves.groupby("method")["seed"].rank(method="dense") <= MOST_LINES
         completions = curves[some & (curves["relative_step"] == 1)]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from reports.drawing import Drawing, marker_legend, panels, plain_numbers, span
 from reports.load import MIB, Results
 from reports.shares import SHARED, completed, retrain_of, with_shares
-from reports.style import ArmStyle, arm_style
+from reports.style import FAINT, QUIET, ArmStyle, arm_style
 
 ROW_INCHES = 0.27
 MOST_MARKS = 20  # of an arm in a setting
@@ -121,7 +121,7 @@ def _pareto_panel(axes: Axes, points: pd.DataFrame, style: ArmStyle) -> None:
             elinewidth=1,
         )
     front = points[points["front"]].sort_values("mib")
-    axes.plot(front["mib"], front["mean"], drawstyle="steps-post", color="#999999", linewidth=1, zorder=0)
+    axes.plot(front["mib"], front["mean"], drawstyle="steps-post", color=FAINT, linewidth=1, zorder=0)
     axes.set(xscale="log", xlabel="peak of live tensors (MiB)", ylabel="retain accuracy at T* (%)")
     plain_numbers(axes.xaxis)
 
@@ -137,7 +137,7 @@ def _by_arm(runs: pd.DataFrame, columns: dict[str, str], logarithmic: bool, refe
     for row, setting in zip(rows, settings, strict=True):
         for axes, (column, label) in zip(row, columns.items(), strict=True):
             _marks(axes, runs[runs["setting"] == setting], column, arms[setting], style)
-            axes.axvline(reference, color="#666666", linewidth=1, zorder=0)
+            axes.axvline(reference, color=QUIET, linewidth=1, zorder=0)
             if logarithmic:
                 axes.set_xscale("log")
                 plain_numbers(axes.xaxis)

@@ -76,7 +76,8 @@ def _flat(record: Record) -> dict[str, Any]:
     """The record without its curve as one level of columns, the same for every record but for memory categories."""
     values = _joined("", record.model_dump(exclude={"curve", "notes", "schema_version"}))
     reasons = "; ".join(f"{name}: {reason}" for name, reason in record.notes.items())
-    row = dict.fromkeys(COLUMNS) | {name: value for name, value in values.items() if name not in _TABLES}
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {name: value for name, value in values.items() if name in row or name.startswith(CATEGORY)}
     return {name.removeprefix("case."): value for name, value in row.items()} | {"notes": reasons}
 
 
@@ -103,18 +104,6 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
     return names
 
 
-_SHARES = {"energy.cpu", "energy.ram", "energy.gpu"}
-_TABLES = {
-    "erased",
-    "rate",
-    "time",
-    "energy",
-    "quality",
-    "completion",
-    "stability",
-    "memory.tensor_by_category",
-    *_SHARES,
-}
 _ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category"}
 COLUMNS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
 

@@ -9,7 +9,7 @@ import pandas as pd
 from bench.record import Run
 from reports.claims import ZEROTH
 from reports.origin import hardware
-from reports.table import number
+from reports.table import distinct, number
 
 SOURCE = "zo-unlearning-bench, by CodeCarbon"
 
@@ -32,7 +32,7 @@ def model_cards(done: pd.DataFrame, run: Run) -> Iterator[ModelCard]:
     for setting, cases in known.groupby("setting", sort=False):
         arm = ZEROTH if ZEROTH in set(cases["method"]) else str(cases["method"].iloc[0])
         of_arm = cases[cases["method"] == arm]
-        country = " and ".join(of_arm["energy.country"].dropna().unique())
+        country = distinct(of_arm["energy.country"])
         yield ModelCard(
             f"{setting}, {arm}, one erasure request",
             "co2_eq_emissions:\n"

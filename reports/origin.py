@@ -15,7 +15,7 @@ def machine_table(results: Results) -> Table:
                 "profile": run.profile,
                 "command": run.command,
                 "started": run.started,
-                "commit": _commit(run.commit, run.dirty),
+                "commit": commit_text(run, "not a git checkout"),
                 "processor": f"{machine.processor}, {machine.cores} cores",
                 "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
                 "accelerator": " with driver ".join(filter(None, (machine.accelerator, machine.driver))) or "none",
@@ -38,11 +38,10 @@ def hardware(run: Run, device: str) -> str:
     return run.machine.processor if device == "cpu" else run.machine.accelerator or device
 
 
+def commit_text(run: Run, unknown: str = "unknown") -> str:
+    """The commit, shortened, and whether more than that was in the tree."""
+    return (run.commit or unknown)[: 12 if run.commit else None] + (" with uncommitted changes" if run.dirty else "")
+
+
 def _yes_or_no(answer: bool | None) -> str:
     return {True: "yes", False: "no", None: "not known"}[answer]
-
-
-def _commit(commit: str | None, dirty: bool | None) -> str:
-    if commit is None:
-        return "not a git checkout"
-    return commit[:12] + (" with uncommitted changes" if dirty else "")

@@ -13,7 +13,7 @@ from reports import style
 from reports.columns import columns_table
 from reports.drawing import Drawing
 from reports.load import Results
-from reports.origin import hardware, machine_table
+from reports.origin import commit_text, hardware, machine_table
 from reports.sections import Section, sections
 from reports.summary import as_data, dumps
 
@@ -54,6 +54,7 @@ def _write(results: Results, staged: Path) -> None:
         "svg": svg,
         "origin": machine_table(results),
         "hardware": hardware,
+        "commit_text": commit_text,
         "MOST_ROWS": MOST_ROWS,
     }
     for template in ("index.html", "summary.md", "sustainability.md"):

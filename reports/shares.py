@@ -1,9 +1,12 @@
-"""Runs that completed, and what they cost as a share of Retrain's cost with the same seed."""
+"""Runs by setting and arm, which of them completed, and what they cost as a share of Retrain's cost."""
+
+from collections.abc import Iterator
 
 import pandas as pd
 
 from reports.claims import FIRST, ZEROTH
 from reports.load import MIB
+from reports.style import arm_style
 
 SHARED = {
     "forwards": "completion.forward_equivalents",
@@ -16,6 +19,18 @@ SHARED = {
 def completed(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that reached completion."""
     return runs[runs["completion.reached"] == True]  # noqa: E712
+
+
+def by_arm(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Setting, arm and its rows: settings as they come, arms in the order of every figure."""
+    for setting, of_setting in runs.groupby("setting", sort=False):
+        for arm in arm_style(of_setting["method"]).order:
+            yield str(setting), arm, of_setting[of_setting["method"] == arm]
+
+
+def completed_text(runs: pd.DataFrame) -> str:
+    """How many of the runs reached completion."""
+    return f"{len(completed(runs))} of {len(runs)}"
 
 
 def with_shares(runs: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +61,7 @@ def unpaired(cases: pd.DataFrame) -> str | None:
         of_arm = cases[cases["method"] == arm]
         if of_arm.empty:
             return None
-        counts.append(f"{arm} completed {len(completed(of_arm))} of {len(of_arm)} runs")
+        counts.append(f"{arm} completed {completed_text(of_arm)} runs")
     return f"{cases['setting'].iloc[0]}: there is no pair of runs to compare; {counts[0]}, {counts[1]}."
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from reports.budgets import BUDGETS
 from reports.drawing import PANELS_ACROSS, Drawing, legend_above, panels, plain_numbers, shared_legend, span
 from reports.load import CATEGORY, MIB, Results, categories
-from reports.style import OKABE_ITO, PAPER, ArmStyle, arm_style
+from reports.style import FAINT, OKABE_ITO, PAPER, ArmStyle, arm_style
 
 MOST_TICKS = 12
 HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++")
@@ -100,7 +100,7 @@ def step_time(results: Results) -> Drawing | None:
         return None
     figure = _against_batch_size(steps, "time.times_two_forwards", "times two forward passes")
     for axes in figure.axes:
-        axes.axhline(1, color="#999999", linewidth=1, zorder=0)
+        axes.axhline(1, color=FAINT, linewidth=1, zorder=0)
     return Drawing(
         "step-time",
         "Time of one step, as a multiple of two forward passes",
@@ -166,7 +166,7 @@ def _budgets(axes: Axes) -> None:
     low, high = axes.get_ylim()
     for name, size in BUDGETS.items():
         if low <= size / MIB <= high:
-            axes.axhline(size / MIB, color="#999999", linewidth=1, linestyle=(0, (1, 2)), zorder=0)
+            axes.axhline(size / MIB, color=FAINT, linewidth=1, linestyle=(0, (1, 2)), zorder=0)
             axes.annotate(
                 name, (1, size / MIB), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
             )

@@ -10,7 +10,7 @@ from reports.claims import FIRST, ZEROTH
 from reports.load import CATEGORY, MIB, Results, categories, value_of
 from reports.step_figures import LEDGERS, largest_batches
 from reports.style import arm_style
-from reports.table import MISSING, Table, number
+from reports.table import MISSING, Table, distinct, number
 
 THREE_LEDGERS = (
     "Three ledgers of peak memory, never to be divided by one another: live tensors, exact; what torch's allocator "
@@ -40,7 +40,7 @@ def step_table(results: Results) -> Table | None:
         "basis": lambda row: MISSING if math.isnan(value_of(row, "energy.joules_per_step")) else row["energy.basis"],
         "CO2e, mg": lambda row: number(1000 * value_of(row, "energy.co2e_g_per_step"), ".3g"),
     }
-    country = " and ".join(steps["energy.country"].dropna().unique())
+    country = distinct(steps["energy.country"])
     emissions = f"Emissions for the grid of {country}." if country else ""
     note = f"{THREE_LEDGERS} Times two forwards: median and quartiles of the paired ratios. {emissions}"
     rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in steps.iterrows())

@@ -71,9 +71,9 @@ def arm_style(methods: Iterable[str]) -> ArmStyle:
     )
 
 
-INK, QUIET, LINE, PAPER = "#1b1b1b", "#666666", "#dddddd", "#ffffff"
+INK, QUIET, FAINT, LINE, PAPER = "#1b1b1b", "#666666", "#999999", "#dddddd", "#ffffff"
 # In the page these follow the reader's light or dark: the custom properties of templates/style.css.
-FOLLOWING = {INK: "ink", OKABE_ITO[0]: "ink", QUIET: "quiet", "#999999": "quiet", LINE: "line", PAPER: "paper"}
+FOLLOWING = {INK: "ink", OKABE_ITO[0]: "ink", QUIET: "quiet", FAINT: "quiet", LINE: "line", PAPER: "paper"}
 
 
 def follow_the_page(svg: str) -> str:

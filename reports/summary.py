@@ -11,7 +11,7 @@ import pandas as pd
 from reports.claims import FIRST, ZEROTH, Claim
 from reports.load import Results
 from reports.shares import SHARED, pairs, scope, unpaired, with_shares
-from reports.table import anchor, number
+from reports.table import anchor, distinct, number
 
 AFTER = "After completion"
 COST = "Cost to completion"
@@ -55,10 +55,7 @@ def as_data(claims: Sequence[Claim], found: Sequence[Finding]) -> dict[str, Any]
                 {
                     "setting": test.setting,
                     "statistic": test.statistic.name,
-                    "mean": test.interval.mean,
-                    "low": test.interval.low,
-                    "high": test.interval.high,
-                    "n": test.interval.n,
+                    **asdict(test.interval),
                     "pairs": test.pairs,
                     "rule": test.rule,
                     "verdict": test.verdict,
@@ -129,7 +126,7 @@ def _cost(setting: str, where: str, ours: pd.DataFrame, theirs: pd.DataFrame) ->
     words = []
     for arm, runs in ((ZEROTH, ours), (FIRST, theirs)):
         steps, joules = (_mean(runs, f"completion.{name}") for name in ("step", "joules"))
-        basis = " and ".join(runs["energy.basis"].dropna().unique())
+        basis = distinct(runs["energy.basis"])
         energy = "" if math.isnan(joules) else f" and {number(joules, '.3g')} J ({basis})"
         words.append(f"{arm} takes {steps:.0f} steps{energy}")
         values |= {f"{arm} steps": steps, f"{arm} energy, J": joules}

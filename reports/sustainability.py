@@ -16,9 +16,9 @@ from reports.budgets import smallest_budget
 from reports.claims import FIRST, MATCHED, ZEROTH
 from reports.load import MIB, Results
 from reports.model_card import ModelCard, model_cards
-from reports.shares import completed, pairs, scope, unpaired, with_shares
+from reports.shares import by_arm, completed, completed_text, pairs, scope, unpaired, with_shares
 from reports.style import arm_style
-from reports.table import MISSING, Table, number, spread
+from reports.table import MISSING, Table, distinct, number, spread
 
 SHARES = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
 JOULES_PER_KWH = 3.6e6
@@ -103,12 +103,6 @@ def _emissions(runs: pd.DataFrame) -> dict[str, pd.Series]:
     return {"intensity": intensity, "co2e": (spent * intensity / JOULES_PER_KWH).mask(spent == 0, 0.0)}
 
 
-def _by_arm(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    for setting, of_setting in runs.groupby("setting", sort=False):
-        for arm in arm_style(of_setting["method"]).order:
-            yield str(setting), arm, of_setting[of_setting["method"] == arm]
-
-
 def _headline(runs: pd.DataFrame) -> Iterator[str]:
     """What zeroth-order ascent costs and buys over first-order ascent, at the same level of forgetting."""
     for setting, cases in runs.groupby("setting", sort=False):
@@ -119,7 +113,7 @@ def _headline(runs: pd.DataFrame) -> Iterator[str]:
                 yield why
             continue
         energy, time, peak = (_ratio(ours, theirs, name) for name in ("completion.joules", "completion.seconds", "mib"))
-        basis = " and ".join(ours["energy.basis"].dropna().unique())
+        basis = distinct(ours["energy.basis"])
         words = f"energy ({basis})" if not math.isnan(energy) else "time"
         cost = time if math.isnan(energy) else energy
         peaks = f"at {number(100 * peak, '.0f')} % of {FIRST}'s live tensors"
@@ -136,7 +130,7 @@ def _ratio(ours: pd.DataFrame, theirs: pd.DataFrame, column: str) -> float:
 
 def _request_table(runs: pd.DataFrame) -> Table:
     rows = []
-    for setting, arm, cases in _by_arm(runs):
+    for setting, arm, cases in by_arm(runs):
         done = completed(cases)
         tensors, process = (pd.to_numeric(cases[f"memory.{name}_peak_bytes"]).max() for name in ("tensor", "process"))
         forecast = " (forecast)" if (cases["memory.tensor_basis"] == "forecast").any() else ""
@@ -145,9 +139,9 @@ def _request_table(runs: pd.DataFrame) -> Table:
                 setting,
                 arm,
                 _rate(cases),
-                f"{len(done)} of {len(cases)}",
+                completed_text(cases),
                 spread(done, "completion.joules", ".2g"),
-                " and ".join(done["energy.basis"].dropna().unique()) or MISSING,
+                distinct(done["energy.basis"]) or MISSING,
                 spread(done.assign(mg=1000 * done["co2e"]), "mg", ".2g"),
                 spread(done, "completion.seconds", ".2g"),
                 spread(done, "completion.joules share", ".2g"),
@@ -190,7 +184,7 @@ def _rate(cases: pd.DataFrame) -> str:
 
 def _thousand_table(runs: pd.DataFrame) -> Table:
     rows = []
-    for setting, arm, cases in _by_arm(runs):
+    for setting, arm, cases in by_arm(runs):
         done = completed(cases)
         scaled = {
             "kwh": REQUESTS * pd.to_numeric(done["completion.joules"]) / JOULES_PER_KWH,
@@ -198,7 +192,7 @@ def _thousand_table(runs: pd.DataFrame) -> Table:
             "hours": REQUESTS * pd.to_numeric(done["completion.seconds"]) / 3600,
         }
         cells = (spread(done.assign(**scaled), name, ".2g") for name in scaled)
-        rows.append((setting, arm, f"{len(done)} of {len(cases)}", *cells))
+        rows.append((setting, arm, completed_text(cases), *cells))
     note = (
         "A thousand times one request, one after the other: mean, and least to greatest over the seeds that completed. "
         "Attempts that did not complete are in none of it, and the search for a learning rate comes once."
@@ -211,11 +205,11 @@ def _basis_table(done: pd.DataFrame) -> Table | None:
     """Where the figures of energy come from."""
     known = done.dropna(subset=["energy.joules_per_step"])
     rows = []
-    for setting, arm, cases in _by_arm(known):
+    for setting, arm, cases in by_arm(known):
         parts = (_share(cases, name) for name in SHARES)
         window = spread(cases, "energy.window_s", ".1f")
-        grid = f"{cases['intensity'].mean():.0f} ({' and '.join(cases['energy.country'].unique())})"
-        rows.append((setting, arm, " and ".join(cases["energy.basis"].unique()), *parts, window, grid))
+        grid = f"{cases['intensity'].mean():.0f} ({distinct(cases['energy.country'])})"
+        rows.append((setting, arm, distinct(cases["energy.basis"]), *parts, window, grid))
     heads = tuple(f"{name}, J" for name in SHARES.values())
     columns = ("setting", "arm", "basis", *heads, "window, s", "grid, g CO2e/kWh")
     note = (
@@ -300,7 +294,7 @@ def _requests(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
         "retain_accuracy_percent": "quality.ra",
         "test_accuracy_percent": "quality.ta",
     }
-    for setting, arm, cases in _by_arm(runs):
+    for setting, arm, cases in by_arm(runs):
         for _, case in cases.iterrows():
             figures = {name: _plain(case[column]) for name, column in columns.items()}
             yield {"setting": setting, "arm": arm, **figures}

@@ -38,6 +38,11 @@ def number(value: float, form: str) -> str:
     return _significant(value, int(form[1:-1])) if form.endswith("g") else format(value, form)
 
 
+def distinct(values: pd.Series) -> str:
+    """The different words of a column, joined; empty if there are none."""
+    return " and ".join(values.dropna().unique())
+
+
 def spread(frame: pd.DataFrame, column: str, form: str) -> str:
     """Mean and range over the rows that have a value."""
     values = pd.to_numeric(frame[column]).dropna()

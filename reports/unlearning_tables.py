@@ -10,9 +10,8 @@ from reports.claims import LEAST_SEEDS, Claim, t_interval
 from reports.curve_figures import ASCENTS, at_time, drawn
 from reports.erasure_figures import pareto_points
 from reports.load import Results
-from reports.shares import SHARED, completed, with_shares
-from reports.style import arm_style
-from reports.table import MISSING, Table, interval_text, number, spread
+from reports.shares import SHARED, by_arm, completed, completed_text, with_shares
+from reports.table import MISSING, Table, distinct, interval_text, number, spread
 
 TIMES = (0.5, 1.0, 2.0, 4.0)
 
@@ -64,7 +63,7 @@ def quality_table(results: Results) -> Table | None:
         "hidden rather than forgotten. For all of them the target is Retrain's value. ToW is 1 for Retrain itself."
     )
     runs = results.of_kind("unlearning")
-    return _by_arm(runs, "Quality at completion", note, lambda runs: _spreads(completed(runs), columns))
+    return _arm_table(runs, "Quality at completion", note, lambda runs: _spreads(completed(runs), columns))
 
 
 def cost_table(results: Results) -> Table | None:
@@ -82,11 +81,14 @@ def cost_table(results: Results) -> Table | None:
         "pass of one batch counts 1, a backward pass 2. The peak is that of live tensors in a step. The shares are of "
         "Retrain's figure with the same seed. Evaluations along the way count into none of it."
     )
-    return _by_arm(
+    return _arm_table(
         with_shares(results.of_kind("unlearning")),
         "Cost to completion",
         note,
-        lambda runs: _spreads(completed(runs), columns | shares) | {"energy is": _basis(completed(runs))},
+        lambda runs: (
+            _spreads(completed(runs), columns | shares)
+            | {"energy is": distinct(completed(runs)["energy.basis"]) or MISSING}
+        ),
     )
 
 
@@ -120,7 +122,7 @@ def stability_table(results: Results) -> Table | None:
         "higher than at T*."
     )
     runs = results.of_kind("unlearning")
-    return _by_arm(runs[runs["method"] != "retrain"], "After completion", note, cells)
+    return _arm_table(runs[runs["method"] != "retrain"], "After completion", note, cells)
 
 
 def displacement_table(results: Results) -> Table | None:
@@ -143,7 +145,7 @@ def displacement_table(results: Results) -> Table | None:
         f"change; matched displacement is {results.rules.matched_distance:g} of the original's norm farther than at T*."
     )
     runs = results.of_kind("unlearning")
-    return _by_arm(runs[runs["method"].isin(ASCENTS)], "Displacement", note, cells)
+    return _arm_table(runs[runs["method"].isin(ASCENTS)], "Displacement", note, cells)
 
 
 def pareto_table(results: Results) -> Table | None:
@@ -167,11 +169,10 @@ def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) 
     """Medians of the curves at some multiples of T*, of all seeds that last so long."""
     curves = drawn(results.curves, ascents)
     rows = []
-    for setting, of_setting in curves.groupby("setting", sort=False):
-        for method in arm_style(of_setting["method"]).order:
-            runs = [run for _, run in of_setting[of_setting["method"] == method].groupby("seed")]
-            cells = [_median_at(runs, column, time) for column in columns for time in TIMES]
-            rows.append((str(setting), method, f"{len(runs)}", *cells))
+    for setting, arm, of_arm in by_arm(curves):
+        runs = [run for _, run in of_arm.groupby("seed")]
+        cells = [_median_at(runs, column, time) for column in columns for time in TIMES]
+        rows.append((setting, arm, f"{len(runs)}", *cells))
     heads = [f"{column.replace('_', ' ')} at {time:g} T*" for column in columns for time in TIMES]
     note = "Medians over the seeds; in brackets how many of them last so long, if not all do."
     what = " and ".join(column.replace("_", " ") for column in columns).capitalize()
@@ -187,21 +188,16 @@ def _median_at(runs: Sequence[pd.DataFrame], column: str, time: float) -> str:
     return number(median, ".3g") + ("" if len(lasting) == len(runs) else f" ({len(lasting)})")
 
 
-def _by_arm(runs: pd.DataFrame, title: str, note: str, cells: Callable[[pd.DataFrame], dict[str, str]]) -> Table | None:
+def _arm_table(
+    runs: pd.DataFrame, title: str, note: str, cells: Callable[[pd.DataFrame], dict[str, str]]
+) -> Table | None:
     """A row for every arm in every setting: how many runs were complete, how they ended, and `cells` of them."""
     rows = []
-    for setting, of_setting in runs.groupby("setting", sort=False):
-        for method in arm_style(of_setting["method"]).order:
-            of_arm = of_setting[of_setting["method"] == method]
-            outcomes = ", ".join(f"{count} {outcome}" for outcome, count in of_arm["outcome"].value_counts().items())
-            share = f"{len(completed(of_arm))} of {len(of_arm)}"
-            head = {"setting": str(setting), "arm": method, "complete": share, "outcome": outcomes}
-            rows.append(head | cells(of_arm))
+    for setting, arm, of_arm in by_arm(runs):
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in of_arm["outcome"].value_counts().items())
+        head = {"setting": setting, "arm": arm, "complete": completed_text(of_arm), "outcome": outcomes}
+        rows.append(head | cells(of_arm))
     return Table(title, note, tuple(rows[0]), tuple(tuple(row.values()) for row in rows)) if rows else None
-
-
-def _basis(runs: pd.DataFrame) -> str:
-    return " and ".join(runs["energy.basis"].dropna().unique()) or MISSING
 
 
 def _spreads(frame: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> dict[str, str]:
