@@ -49,14 +49,14 @@ DISPLACEMENT = Against("distance", "distance from the original (L2)", logarithmi
 def loss_curves(results: Results) -> Drawing | None:
     """Forget and retain loss of the ascents in relative time."""
     curves = drawn(results.curves, ascents=True)
-    return _in_time(curves, "loss-curves", "Loss through completion and beyond", LOSSES)
+    return _in_time(curves, "Loss through completion and beyond", LOSSES)
 
 
 def accuracy_curves(results: Results) -> Drawing | None:
     """Forget and retain accuracy of the ascents in relative time."""
     columns = ("forget_accuracy", "retain_accuracy")
     curves = drawn(results.curves, ascents=True)
-    return _in_time(curves, "accuracy-curves", "Accuracy through completion and beyond", columns)
+    return _in_time(curves, "Accuracy through completion and beyond", columns)
 
 
 def displacement_curves(results: Results) -> Drawing | None:
@@ -67,7 +67,6 @@ def displacement_curves(results: Results) -> Drawing | None:
         return None
     figure = _figure(curves, ("forget_loss", "retain_accuracy"), DISPLACEMENT)
     return Drawing(
-        "displacement-curves",
         "The same against displacement",
         f"A line a seed ({_seeds(curves)}). An optimizer that merely moves less looks stable in time; here arms "
         "are compared where they have moved equally far. A dot marks T* of a run. The distance is that of the "
@@ -80,7 +79,7 @@ def displacement_curves(results: Results) -> Drawing | None:
 def other_loss_curves(results: Results) -> Drawing | None:
     """Forget and retain loss of the arms that also learn from the retain set, and of a user's own."""
     curves = drawn(results.curves, ascents=False)
-    return _in_time(curves, "other-loss-curves", "Loss of the other arms through completion and beyond", LOSSES)
+    return _in_time(curves, "Loss of the other arms through completion and beyond", LOSSES)
 
 
 def drawn(curves: pd.DataFrame, ascents: bool) -> pd.DataFrame:
@@ -112,13 +111,12 @@ def at_time(run: pd.DataFrame, column: str, time: float | np.ndarray) -> np.ndar
     return np.exp(values) if column in LOSSES else values
 
 
-def _in_time(curves: pd.DataFrame, name: str, title: str, columns: Sequence[str]) -> Drawing | None:
+def _in_time(curves: pd.DataFrame, title: str, columns: Sequence[str]) -> Drawing | None:
     if curves.empty:
         return None
     logarithmic = " The loss axis is logarithmic." if "forget_loss" in columns else ""
     what = " and ".join(column.replace("_", " ") for column in columns)
     return Drawing(
-        name,
         title,
         f"{SEEDS.format(_seeds(curves))} {TIME}{logarithmic}",
         f"{what.capitalize()} against relative time, one row a setting; completion is marked at 1.",

@@ -25,12 +25,10 @@ class Drawing:
     """A figure with what a reader needs beside it.
 
     Attributes:
-        name: of its files.
         title, caption: what it shows, with n and spread.
         alt: for those who cannot see it.
     """
 
-    name: str
     title: str
     caption: str
     alt: str

@@ -34,7 +34,6 @@ def completion_cost(results: Results) -> Drawing | None:
     figure = _by_arm(runs, shares, logarithmic=True, reference=1.0)
     basis = " and ".join(sorted(runs["energy.basis"].dropna().unique())) or "not metered"
     return Drawing(
-        "completion-cost",
         "Cost to completion, over Retrain's",
         f"{MEANS} ({_seeds(runs)}); left of the line an erasure costs less than retraining from scratch with the same "
         f"seed. Energy is {basis}. Forwards are forward-equivalents. The axes are logarithmic; runs that never "
@@ -56,7 +55,6 @@ def quality_gaps(results: Results) -> Drawing | None:
     if not known:
         return None
     return Drawing(
-        "quality-gaps",
         "Quality at completion, against Retrain",
         f"{MEANS} ({_seeds(done)}). Points above or below Retrain's value with the same seed; the line is Retrain. UA: "
         "error on the forget set; RA, TA: accuracy on retain and test data; MIA: share of the forget set that an "
@@ -79,7 +77,6 @@ def pareto(results: Results) -> Drawing | None:
         axes.set_title(setting, fontsize=10)
     marker_legend(figure, style)
     return Drawing(
-        "pareto",
         "Peak memory against utility kept",
         "Retain accuracy at completion, mean and range over the seeds that completed, against the peak of live tensors "
         "in a step. Up and to the left is better; the line joins the arms that no other beats in both. The memory axis "

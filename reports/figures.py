@@ -1,6 +1,7 @@
 """Every figure of the page in its order, each with the table that says the same in numbers."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from reports.curve_figures import LOSSES, accuracy_curves, displacement_curves, loss_curves, other_loss_curves
@@ -12,23 +13,105 @@ from reports.step_tables import composition_table, energy_comparison, memory_com
 from reports.table import Table
 from reports.unlearning_tables import cost_table, curve_table, displacement_table, pareto_table, quality_table
 
-Draw = Callable[[Results], Drawing | None]
-Tabulate = Callable[[Results], Table | None]
 
-STEP_FIGURES: tuple[tuple[Draw, Tabulate], ...] = (
-    (memory, memory_comparison),
-    (composition, composition_table),
-    (allocator_memory, partial(memory_comparison, ledger="allocator")),
-    (process_memory, partial(memory_comparison, ledger="process")),
-    (step_time, time_comparison),
-    (step_energy, energy_comparison),
+@dataclass(frozen=True)
+class Pair:
+    """A figure and its table.
+
+    Attributes:
+        name: of the figure's files.
+        draw, tabulate: what they show of some results; None where these have nothing of the kind.
+        missing: why a run may have no such figure, in a sentence.
+    """
+
+    name: str
+    draw: Callable[[Results], Drawing | None]
+    tabulate: Callable[[Results], Table | None]
+    missing: str
+
+
+STEP_FIGURES = (
+    Pair(
+        "memory",
+        memory,
+        memory_comparison,
+        "No figure of the peak of live tensors: this run has no step in which they were counted.",
+    ),
+    Pair(
+        "composition",
+        composition,
+        composition_table,
+        "No figure of what the peak is made of: this run has no step whose peak is known by category.",
+    ),
+    Pair(
+        "memory-allocator",
+        allocator_memory,
+        partial(memory_comparison, ledger="allocator"),
+        "No figure of the allocator ledger: this run has no step in which torch's allocator was watched.",
+    ),
+    Pair(
+        "memory-process",
+        process_memory,
+        partial(memory_comparison, ledger="process"),
+        "No figure of the process ledger: this run has no step that was measured in a process of its own, which takes "
+        "Linux.",
+    ),
+    Pair(
+        "step-time",
+        step_time,
+        time_comparison,
+        "No figure of the time of a step: this run has no step that was timed; --memory-only leaves time out.",
+    ),
+    Pair(
+        "step-energy",
+        step_energy,
+        energy_comparison,
+        "No figure of the energy of a step: this run has no step that was metered; --memory-only and --no-energy leave "
+        "energy out.",
+    ),
 )
-ERASURE_FIGURES: tuple[tuple[Draw, Tabulate], ...] = (
-    (completion_cost, cost_table),
-    (quality_gaps, quality_table),
-    (pareto, pareto_table),
-    (loss_curves, partial(curve_table, columns=LOSSES)),
-    (accuracy_curves, partial(curve_table, columns=("forget_accuracy", "retain_accuracy"))),
-    (displacement_curves, displacement_table),
-    (other_loss_curves, partial(curve_table, columns=LOSSES, ascents=False)),
+NONE_COMPLETED = "this run has no ascent that completed with something to forget."
+ERASURE_FIGURES = (
+    Pair(
+        "completion-cost",
+        completion_cost,
+        cost_table,
+        "No figure of cost over Retrain's: it takes a completed run of an arm and Retrain with the same seed.",
+    ),
+    Pair(
+        "quality-gaps",
+        quality_gaps,
+        quality_table,
+        "No figure of quality against Retrain: it takes a completed run of an arm and Retrain with the same seed.",
+    ),
+    Pair(
+        "pareto",
+        pareto,
+        pareto_table,
+        "No figure of memory against utility: this run has no completed erasure with both on record.",
+    ),
+    Pair(
+        "loss-curves",
+        loss_curves,
+        partial(curve_table, columns=LOSSES),
+        f"No figure of the losses: {NONE_COMPLETED}",
+    ),
+    Pair(
+        "accuracy-curves",
+        accuracy_curves,
+        partial(curve_table, columns=("forget_accuracy", "retain_accuracy")),
+        f"No figure of the accuracies: {NONE_COMPLETED}",
+    ),
+    Pair(
+        "displacement-curves",
+        displacement_curves,
+        displacement_table,
+        f"No figure against displacement: {NONE_COMPLETED}",
+    ),
+    Pair(
+        "other-loss-curves",
+        other_loss_curves,
+        partial(curve_table, columns=LOSSES, ascents=False),
+        "No figure of the other arms' losses: this run has no arm but the ascents that completed.",
+    ),
 )

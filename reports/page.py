@@ -12,6 +12,7 @@ from markupsafe import Markup
 from reports import style
 from reports.columns import columns_table
 from reports.drawing import Drawing
+from reports.figures import ERASURE_FIGURES, STEP_FIGURES
 from reports.load import Results
 from reports.origin import commit_text, hardware, machine_table
 from reports.sections import Section, sections
@@ -21,7 +22,7 @@ MOST_ROWS = 500  # of a table in the page
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
-    """Draw everything and put it into `folder`, replacing a former report file by file.
+    """Draw everything and put it into `folder`, replacing a former report file by file; figures only it had go.
 
     Raises:
         OSError: the folder cannot be written. A former report in it is as it was if anything goes wrong while drawing;
@@ -36,17 +37,27 @@ def write_report(results: Results, folder: Path) -> list[Path]:
         staged = Path(workshop)
         _write(results, staged)
         names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name == "index.html", name))
-        return [(staged / name).replace(folder / name) for name in names][::-1]
+        written = [(staged / name).replace(folder / name) for name in names][::-1]
+    for stale in _figures_in(folder) - set(written):
+        stale.unlink()
+    return written
+
+
+def _figures_in(folder: Path) -> set[Path]:
+    """The figures of this and of former reports, by their names."""
+    names = "|".join(pair.name for pair in (*STEP_FIGURES, *ERASURE_FIGURES))
+    figure = re.compile(rf"(run\d+-[a-z0-9-]+-)?({names})\.(svg|png|pdf)")
+    return {path for path in folder.iterdir() if figure.fullmatch(path.name)}
 
 
 def _write(results: Results, staged: Path) -> None:
     parts = list(sections(results))
     drawings = {
-        f"{part.name}{drawing.name}": drawing
+        f"{part.name}{exhibit.name}": exhibit.drawing
         for part in parts
         for group in part.groups
         for exhibit in group.exhibits
-        if (drawing := exhibit.drawing) is not None
+        if exhibit.drawing is not None
     }
     svg = {stem: _save(drawing, staged / stem) for stem, drawing in drawings.items()}
     content = {

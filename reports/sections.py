@@ -1,6 +1,6 @@
 """One run's part of the report, on one device; machines and devices stand side by side and are never pooled."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from bench.record import Run
 from reports.claims import Claim, claims
 from reports.drawing import Drawing
-from reports.figures import ERASURE_FIGURES, STEP_FIGURES, Draw, Tabulate
+from reports.figures import ERASURE_FIGURES, STEP_FIGURES, Pair
 from reports.load import Results
 from reports.origin import hardware
 from reports.step_tables import step_table
@@ -20,10 +20,18 @@ from reports.unlearning_tables import quality_table, stability_table, verdict_ta
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A figure and the table that says the same in numbers; one of them may be missing."""
+    """A figure and the table that says the same in numbers.
 
+    Attributes:
+        name: of the figure's files.
+        drawing, table: None where there is nothing to show.
+        missing: why there is no figure; empty for a table that has none.
+    """
+
+    name: str
     drawing: Drawing | None
     table: Table | None
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,8 @@ def sections(results: Results) -> Iterator[Section]:
 def _section(one: Results, run: Run, device: str, name: str, title: str) -> Section:
     runs = one.of_kind("unlearning")
     found = claims(runs, one.rules)
-    steps = [*_exhibits(one, STEP_FIGURES), Exhibit(None, step_table(one))]
-    erasures = [*_exhibits(one, ERASURE_FIGURES), Exhibit(None, stability_table(one))]
+    steps = [*_exhibits(one, STEP_FIGURES), Exhibit("", None, step_table(one))]
+    erasures = [*_exhibits(one, ERASURE_FIGURES), Exhibit("", None, stability_table(one))]
     return Section(
         run,
         device,
@@ -97,13 +105,13 @@ def _section(one: Results, run: Run, device: str, name: str, title: str) -> Sect
 
 
 def _group(title: str, exhibits: Sequence[Exhibit], missing: str) -> Group:
-    there = [exhibit for exhibit in exhibits if exhibit.drawing is not None or exhibit.table is not None]
-    return Group(title, there, missing)
+    something = any(exhibit.drawing or exhibit.table for exhibit in exhibits)
+    return Group(title, exhibits if something else (), missing)
 
 
-def _exhibits(one: Results, pairs: Sequence[tuple[Draw, Tabulate]]) -> Iterator[Exhibit]:
-    for draw, tabulate in pairs:
-        yield Exhibit(draw(one), tabulate(one))
+def _exhibits(one: Results, pairs: Iterable[Pair]) -> Iterator[Exhibit]:
+    for pair in pairs:
+        yield Exhibit(pair.name, pair.draw(one), pair.tabulate(one), pair.missing)
 
 
 def _part(results: Results, number: int, device: str) -> Results:

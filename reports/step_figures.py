@@ -52,7 +52,6 @@ def memory(results: Results, ledger: str = "tensor") -> Drawing | None:
     for axes in figure.axes:
         _budgets(axes)
     return Drawing(
-        "memory" if ledger == "tensor" else f"memory-{ledger}",
         f"Peak memory of one step: {whose}",
         f"{words}{FORECAST if forecast.any() else ''} Grey lines are budgets of {', '.join(BUDGETS)}, where they "
         "are in range. Both axes are logarithmic.",
@@ -85,7 +84,6 @@ def composition(results: Results) -> Drawing | None:
         axes.set_ylabel("" if index % PANELS_ACROSS else "peak of live tensors (MiB)")
     legend_above(figure, *places[0].get_legend_handles_labels())
     return Drawing(
-        "composition",
         "What the peak is made of",
         "Tensor ledger at its peak, by what the tensors are for, at the largest batch of each model; exact.",
         "Stacked bars of the peak of live tensors by category, one panel a model, one bar an arm.",
@@ -102,7 +100,6 @@ def step_time(results: Results) -> Drawing | None:
     for axes in figure.axes:
         axes.axhline(1, color=FAINT, linewidth=1, zorder=0)
     return Drawing(
-        "step-time",
         "Time of one step, as a multiple of two forward passes",
         "Medians of the ratios to two forward passes of the same model and batch, timed in turn with the step "
         f"({span(steps['time.rounds'])} rounds): what carries over between machines, which seconds do not. Two forward "
@@ -120,7 +117,6 @@ def step_energy(results: Results) -> Drawing | None:
     basis = " and ".join(sorted(steps["energy.basis"].unique()))
     estimated = ESTIMATED if "estimated" in basis else ""
     return Drawing(
-        "step-energy",
         f"Energy of one step ({basis})",
         f"One window of {span(steps['energy.window_s'], '.1f')} s a case, by CodeCarbon in process mode; no "
         f"spread is known from one window.{estimated} Both axes are logarithmic.",

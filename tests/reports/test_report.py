@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 from matplotlib.colors import to_hex
 
 from bench.record import Memory, Record, UnreadableJsonError
 from reports import curve_figures, step_figures, style
 from reports.__main__ import main
 from reports.drawing import Drawing
+from reports.figures import ERASURE_FIGURES, STEP_FIGURES
 from reports.load import load
 from reports.origin import machine_table
 from reports.page import write_report
@@ -29,6 +31,7 @@ FIGURES = {
     *("memory", "composition", "step-time", "step-energy", "completion-cost", "quality-gaps", "pareto"),
     *("loss-curves", "accuracy-curves", "displacement-curves"),
 }
+UNMEASURED = {"memory-allocator", "memory-process"}  # in the records of conftest.py
 FILES = {
     *("index.html", "results.csv", "results.columns.csv"),
     *(f"{name}.{kind}" for name in ("summary", "sustainability") for kind in ("md", "json")),
@@ -397,6 +400,43 @@ def test_names_from_the_data_are_escaped(write_json: Write, tmp_path: Path) -> N
 def test_a_part_of_the_data_makes_a_part_of_the_page(write_json: Write, tmp_path: Path, records: list[Record]) -> None:
     write_report(load([write_json(records)]), tmp_path / "out")
     assert re.search(r"<td>(zo-ga|retrain)</td>", (tmp_path / "out" / "index.html").read_text())
+
+
+def without(record: Record, *parts: str) -> Record:
+    return Record.model_validate(record.model_dump() | dict.fromkeys(parts))
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([without(step_record("zo-ga", 1), "time", "energy")], {"step-time", "step-energy", *UNMEASURED}),
+        ([unlearning_record("zo-ga", 0)], {"completion-cost", "quality-gaps", "other-loss-curves"}),
+        ([unlearning_record("salun", 0, None)], {pair.name for pair in ERASURE_FIGURES}),
+        ([step_record("zo-ga", 1)], UNMEASURED),
+    ],
+)
+def test_a_figure_without_data_says_why(
+    write_json: Write, tmp_path: Path, records: list[Record], said: set[str]
+) -> None:
+    """And only such a one; where no step or erasure was run at all, one sentence stands for all."""
+    write_report(load([write_json(records)]), tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    missing = {pair.name: pair.missing for pair in (*STEP_FIGURES, *ERASURE_FIGURES)}
+    assert {name for name, why in missing.items() if f"<p>{escape(why)}</p>" in page} == said
+    assert ("This run has no whole erasures; " in page) is (records[0].kind == "step")
+    assert ("This run has no single steps; " in page) is (records[0].kind == "unlearning")
+
+
+def test_figures_of_a_former_report_go_and_other_files_stay(write_json: Write, tmp_path: Path) -> None:
+    """Of two runs before, of one without single steps now."""
+    out = tmp_path / "out"
+    write_report(load([write_json(name="a.json"), write_json(name="b.json")]), out)
+    assert (out / "run2-cpu-memory.png").exists()
+    others = {out / "benchmark.json", out / "my-memory.png", out / "memory.txt"}
+    for path in others:
+        path.touch()
+    written = write_report(load([write_json([unlearning_record("zo-ga", 0)])]), out)
+    assert set(out.iterdir()) == set(written) | others
 
 
 def test_a_failed_report_leaves_the_former_one(
