@@ -14,6 +14,10 @@ from bench.record import Case, Curve, Kind, Record, Rules, Run, read_benchmark_j
 
 MIB = 2**20
 CATEGORY = "memory.tensor_by_category."
+SETTING = (
+    "A setting, such as cnn digits b32 class:3, is a model, its data, the batch size and what is to be forgotten: "
+    "class:K is a class, random:F a random share."
+)
 
 
 @dataclass(frozen=True)

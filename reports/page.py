@@ -13,7 +13,7 @@ from reports import style
 from reports.columns import columns_table
 from reports.drawing import Drawing
 from reports.figures import ERASURE_FIGURES, STEP_FIGURES
-from reports.load import Results
+from reports.load import SETTING, Results
 from reports.origin import commit_text, hardware, machine_table
 from reports.sections import Section, sections
 from reports.summary import as_data, dumps
@@ -67,6 +67,7 @@ def _write(results: Results, staged: Path) -> None:
         "hardware": hardware,
         "commit_text": commit_text,
         "MOST_ROWS": MOST_ROWS,
+        "SETTING": SETTING,
     }
     for template in ("index.html", "summary.md", "sustainability.md"):
         text = _templates().get_template(f"{template}.j2").render(content)
@@ -96,7 +97,9 @@ def _summary(part: Section) -> dict[str, Any]:
 
 def _sustainability(part: Section) -> dict[str, Any]:
     said = part.statement
-    return {} if said is None else {"headline": said.headline, "notes": said.notes} | said.data
+    return (
+        {} if said is None else {"headline": said.headline, "evidence": said.evidence, "notes": said.notes} | said.data
+    )
 
 
 def _save(drawing: Drawing, stem: Path) -> Markup:

@@ -11,6 +11,7 @@ from reports.drawing import Drawing
 from reports.figures import ERASURE_FIGURES, STEP_FIGURES, Pair
 from reports.load import Results
 from reports.origin import hardware
+from reports.side_by_side import side_by_side_table
 from reports.step_tables import step_table
 from reports.summary import Finding, findings
 from reports.sustainability import Statement, statement
@@ -56,6 +57,7 @@ class Section:
         run, device: where its cases come from.
         name: what its files and anchors begin with, "" where it is the only one.
         title: the run in words.
+        side_by_side: the two ascents, in numbers.
         evidence: of forgetting, for the statement.
     """
 
@@ -66,6 +68,7 @@ class Section:
     claims: Sequence[Claim]
     verdicts: Table | None
     findings: Sequence[Finding]
+    side_by_side: Table | None
     groups: Sequence[Group]
     statement: Statement | None
     evidence: Table | None
@@ -95,6 +98,7 @@ def _section(one: Results, run: Run, device: str, name: str, title: str) -> Sect
         found,
         verdict_table(found),
         findings(one),
+        side_by_side_table(one),
         (
             _group("Single steps", steps, "This run has no single steps; those of quick and step-cost do."),
             _group("Whole erasures", erasures, "This run has no whole erasures; those of quick and digits do."),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from reports.claims import FIRST, ZEROTH
 from reports.load import MIB
 from reports.style import arm_style
 
@@ -40,35 +39,6 @@ def with_shares(runs: pd.DataFrame) -> pd.DataFrame:
     for column in SHARED.values():
         runs[f"{column} share"] = pd.to_numeric(runs[column]) / pd.to_numeric(retrained[column])
     return runs
-
-
-def pairs(cases: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The runs of zeroth- and of first-order ascent, in one setting, of the seeds with which both got to completion.
-
-    A seed with which there was nothing to erase is left out.
-    """
-    done = completed(cases)
-    done = done[done["completion.step"] > 0]
-    ours, theirs = (done[done["method"] == arm].set_index("seed", drop=False) for arm in (ZEROTH, FIRST))
-    both = ours.index.intersection(theirs.index)
-    return ours.loc[both], theirs.loc[both]
-
-
-def unpaired(cases: pd.DataFrame) -> str | None:
-    """Why there is no pair in a setting in which both ascents were run; None if it lacks one of them."""
-    counts = []
-    for arm in (ZEROTH, FIRST):
-        of_arm = cases[cases["method"] == arm]
-        if of_arm.empty:
-            return None
-        counts.append(f"{arm} completed {completed_text(of_arm)} runs")
-    return f"{cases['setting'].iloc[0]}: there is no pair of runs to compare; {counts[0]}, {counts[1]}."
-
-
-def scope(cases: pd.DataFrame, ours: pd.DataFrame) -> str:
-    """How many of the seeds a comparison is over, if not all."""
-    seeds = cases.loc[cases["method"] == ZEROTH, "seed"].nunique()
-    return "" if len(ours) == seeds else f" ({len(ours)} of {seeds} seeds)"
 
 
 def retrain_of(runs: pd.DataFrame) -> pd.DataFrame:

@@ -10,12 +10,21 @@ import pandas as pd
 
 from reports.claims import FIRST, ZEROTH, Claim
 from reports.load import Results
-from reports.shares import SHARED, pairs, scope, unpaired, with_shares
-from reports.table import anchor, distinct, number
-
-AFTER = "After completion"
-COST = "Cost to completion"
-QUALITY = "Quality at completion"
+from reports.side_by_side import (
+    COLLAPSE,
+    ENERGY,
+    ENERGY_OF_RETRAIN,
+    KEPT,
+    PEAK,
+    STEPS,
+    TIME,
+    TITLE,
+    TOW,
+    Figure,
+    SideBySide,
+    side_by_side,
+)
+from reports.table import MISSING, anchor, number
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Finding:
 def findings(results: Results) -> list[Finding]:
     """What the cases of one run and device say about zeroth- against first-order ascent; empty without both."""
     steps, runs = results.of_kind("step"), results.of_kind("unlearning")
-    return [*_steps(steps), *(found for _, cases in runs.groupby("setting", sort=False) for found in _erasure(cases))]
+    return [*_steps(steps), *(found for both in side_by_side(runs) for found in _erasure(both))]
 
 
 def as_data(claims: Sequence[Claim], found: Sequence[Finding]) -> dict[str, Any]:
@@ -107,65 +116,61 @@ def _scope(ratios: pd.Series) -> str:
     return f"{count} model{'s' if count > 1 else ''}, batch {batches.min()} to {batches.max()}"
 
 
-def _erasure(cases: pd.DataFrame) -> Iterator[Finding]:
+def _erasure(both: SideBySide) -> Iterator[Finding]:
     """What one setting says."""
-    setting = str(cases["setting"].iloc[0])
-    ours, theirs = pairs(with_shares(cases))
-    if ours.empty:
-        why = unpaired(cases)
-        if why is not None:
-            yield Finding("completion", why, COST, {"setting": setting})
+    if both.nothing:
+        yield Finding("completion", both.nothing, TITLE, {"setting": both.setting})
         return
-    where = f"{setting}{scope(cases, ours)}"
     for describe in (_cost, _quality, _stability):
-        yield from describe(setting, where, ours, theirs)
+        yield from describe(both)
 
 
-def _cost(setting: str, where: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
-    values: dict[str, Any] = {"setting": setting}
-    words = []
-    for arm, runs in ((ZEROTH, ours), (FIRST, theirs)):
-        steps, joules = (_mean(runs, f"completion.{name}") for name in ("step", "joules"))
-        basis = distinct(runs["energy.basis"])
-        energy = "" if math.isnan(joules) else f" and {number(joules, '.3g')} J ({basis})"
-        words.append(f"{arm} takes {steps:.0f} steps{energy}")
-        values |= {f"{arm} steps": steps, f"{arm} energy, J": joules}
-    share = _mean(ours, f"{SHARED['energy']} share")
-    values[f"{ZEROTH} energy over Retrain's"] = share
-    retrain = "" if math.isnan(share) else f", {number(share, '.2g')} times Retrain's energy"
-    text = f"{where}: to the same level of forgetting {words[0]}{retrain}; {words[1]}."
-    yield Finding("cost", text, COST, values)
+def _cost(both: SideBySide) -> Iterator[Finding]:
+    dear = TIME if math.isnan(both.ratio(ENERGY)) else ENERGY
+    steps, spent, peak = (number(both.ratio(figure), figure.ratio) for figure in (STEPS, dear, PEAK))
+    what = "time" if dear is TIME else f"energy ({both.basis})"
+    shares = [number(share, ENERGY_OF_RETRAIN.form) for share in both.means(ENERGY_OF_RETRAIN)]
+    retrain = "" if MISSING in shares else f"; that is {shares[0]} times Retrain's energy, against {shares[1]} times"
+    yield Finding(
+        "cost",
+        f"{both.where}: to the same level of forgetting {ZEROTH} takes {steps} times the steps and {spent} times the "
+        f"{what} of {FIRST}, with {peak} times the live tensors{retrain}.",
+        TITLE,
+        _values(both, STEPS, TIME, ENERGY, ENERGY_OF_RETRAIN, PEAK),
+    )
 
 
-def _quality(setting: str, where: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
-    tow, kept = ([_mean(arm, f"quality.{name}") for arm in (ours, theirs)] for name in ("tow", "ra"))
+def _quality(both: SideBySide) -> Iterator[Finding]:
+    tow, kept = ([number(mean, figure.form) for mean in both.means(figure)] for figure in (TOW, KEPT))
     yield Finding(
         "quality",
-        f"{where}: at completion {ZEROTH} is at ToW {tow[0]:.3f} and keeps {kept[0]:.1f} % retain accuracy, {FIRST} "
-        f"{tow[1]:.3f} and {kept[1]:.1f} %.",
-        QUALITY,
-        {"setting": setting, f"{ZEROTH} ToW": tow[0], f"{FIRST} ToW": tow[1]}
-        | {f"{ZEROTH} RA, %": kept[0], f"{FIRST} RA, %": kept[1]},
+        f"{both.where}: at completion {ZEROTH} is at ToW {tow[0]} and keeps {kept[0]} % retain accuracy, {FIRST} "
+        f"{tow[1]} and {kept[1]} %.",
+        TITLE,
+        _values(both, TOW, KEPT),
     )
 
 
-def _stability(setting: str, where: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Finding]:
-    known = [arm.dropna(subset=["stability.collapse"]) for arm in (ours, theirs)]
-    if min(map(len, known)) == 0:
+def _stability(both: SideBySide) -> Iterator[Finding]:
+    collapse = [number(mean, COLLAPSE.form) for mean in both.means(COLLAPSE)]
+    if MISSING in collapse:
         return
-    counts = [f"{(arm['stability.collapsed'] == True).sum()} of {len(arm)}" for arm in known]  # noqa: E712
-    collapse = [_mean(arm, "stability.collapse") for arm in known]
+    counts = both.collapsed()
     yield Finding(
         "stability",
-        f"{where}: left running, {counts[0]} {ZEROTH} runs and {counts[1]} {FIRST} runs collapse, on average "
-        f"{collapse[0]:.2f} and {collapse[1]:.2f} T* after completion (one that does not counts as the horizon).",
-        AFTER,
-        {"setting": setting, f"{ZEROTH} collapse, T*": collapse[0], f"{FIRST} collapse, T*": collapse[1]},
+        f"{both.where}: left running, {counts[0]} {ZEROTH} runs and {counts[1]} {FIRST} runs collapse, on average "
+        f"{collapse[0]} and {collapse[1]} T* after completion (one that does not counts as the horizon).",
+        TITLE,
+        _values(both, COLLAPSE),
     )
 
 
-def _mean(runs: pd.DataFrame, column: str) -> float:
-    return float(pd.to_numeric(runs[column]).mean())
+def _values(both: SideBySide, *figures: Figure) -> dict[str, Any]:
+    """The means, unrounded, by arm and figure."""
+    named = {figure.name: both.means(figure) for figure in figures}
+    return {"setting": both.setting} | {
+        f"{arm} {name}": means[place] for name, means in named.items() for place, arm in enumerate((ZEROTH, FIRST))
+    }
 
 
 def _range(values: pd.Series, form: str) -> str:

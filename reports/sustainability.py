@@ -12,17 +12,29 @@ from typing import Any
 import pandas as pd
 
 from bench.record import Run
-from reports.budgets import smallest_budget
 from reports.claims import FIRST, MATCHED, ZEROTH
-from reports.load import MIB, Results
+from reports.load import SETTING, Results
 from reports.model_card import ModelCard, model_cards
-from reports.shares import by_arm, completed, completed_text, pairs, scope, unpaired, with_shares
+from reports.shares import by_arm, completed, with_shares
+from reports.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TIME, TIME_OF_RETRAIN, side_by_side
 from reports.style import arm_style
-from reports.table import MISSING, Table, distinct, number, spread
+from reports.sustainability_tables import (
+    ACCOUNTED,
+    JOULES_PER_KWH,
+    NO_MAKING,
+    basis_table,
+    erased_table,
+    request_table,
+    search_table,
+    thousand_table,
+)
+from reports.table import Table, number
 
-SHARES = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
-JOULES_PER_KWH = 3.6e6
-REQUESTS = 1000
+RETRAIN = "retrain"
+COMPLETE = (
+    "An erasure is complete at the first evaluation at which the accuracy on what is to be forgotten is at or below "
+    "chance (a class) or that of a model that never saw it (a random share). Its cost is counted up to there."
+)
 NO_GUARANTEE = (
     "This is approximate unlearning: the figures say what was measured about these models, and are no legal guarantee "
     "that an influence of the data is gone."
@@ -31,7 +43,6 @@ ESTIMATED = (
     "Energy is an estimate: processor time times a table power plus a fixed guess for the memory. It is proportional "
     "to the time and adds nothing to it; where the two differ as shares of Retrain's, that is the noise of two passes."
 )
-NO_MAKING = "M, the emissions of making the hardware, is not included."
 NOT_METERED = "Energy was not metered in this run, so there are no figures of energy and emissions."
 NOTHING_COMPLETED = "No run came to completion, so there is nothing that an erasure cost."
 ASSUMED_GRID = (
@@ -45,6 +56,7 @@ class Statement:
 
     Attributes:
         headline: the first sentences, one a setting: zeroth- against first-order ascent.
+        evidence: what was shown about forgetting, a sentence a setting.
         tables: in the order of reading.
         notes: what holds for all figures.
         model_cards: one a setting; empty where no energy is known.
@@ -52,6 +64,7 @@ class Statement:
     """
 
     headline: tuple[str, ...]
+    evidence: tuple[str, ...]
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
     model_cards: tuple[ModelCard, ...]
@@ -66,9 +79,10 @@ def statement(results: Results) -> Statement | None:
     runs = with_shares(runs).assign(**_emissions(runs))
     done = completed(runs)
     run = results.runs[int(runs["run"].iloc[0]) - 1]
-    tables = (_request_table(runs), _thousand_table(runs), _basis_table(done), _search_table(run), _erased_table(runs))
+    tables = (request_table(runs), thousand_table(runs), basis_table(done), search_table(run), erased_table(runs))
     return Statement(
         tuple(_headline(runs)),
+        tuple(_evidence(done)),
         tuple(table for table in tables if table is not None),
         tuple(_notes(runs, done, run)),
         tuple(model_cards(done, run)),
@@ -77,12 +91,14 @@ def statement(results: Results) -> Statement | None:
 
 
 def _notes(runs: pd.DataFrame, done: pd.DataFrame, run: Run) -> Iterator[str]:
+    yield SETTING
+    yield COMPLETE
     if done.empty:
         yield NOTHING_COMPLETED
     elif pd.to_numeric(done["completion.joules"]).isna().all():
         yield NOT_METERED
     else:
-        shares = [f"energy.{part}.basis" for part in SHARES]
+        shares = [f"energy.{part}.basis" for part in ACCOUNTED]
         if (done["energy.basis"] == "estimated").any() and not (done[shares] == "measured").any(axis=None):
             yield ESTIMATED
         yield ASSUMED_GRID
@@ -105,166 +121,60 @@ def _emissions(runs: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _headline(runs: pd.DataFrame) -> Iterator[str]:
     """What zeroth-order ascent costs and buys over first-order ascent, at the same level of forgetting."""
-    for setting, cases in runs.groupby("setting", sort=False):
-        ours, theirs = pairs(cases)
-        if ours.empty:
-            why = unpaired(cases)
-            if why is not None:
-                yield why
+    for both in side_by_side(runs):
+        if both.nothing:
+            yield both.nothing
             continue
-        energy, time, peak = (_ratio(ours, theirs, name) for name in ("completion.joules", "completion.seconds", "mib"))
-        basis = distinct(ours["energy.basis"])
-        words = f"energy ({basis})" if not math.isnan(energy) else "time"
-        cost = time if math.isnan(energy) else energy
-        peaks = f"at {number(100 * peak, '.0f')} % of {FIRST}'s live tensors"
+        metered = not math.isnan(both.ratio(ENERGY))
+        what = "energy" if metered else "time"
+        cost, peak = both.ratio(ENERGY if metered else TIME), both.ratio(PEAK)
+        peaks = f"at {number(peak, PEAK.ratio)} times {FIRST}'s live tensors"
         bought = f"what that buys is a step that peaks {peaks}" if cost > 1 > peak else f"its step peaks {peaks}"
-        taken = f"{number(cost, '.2g')} times the {words} of one by {FIRST}"
-        where = f"{setting}{scope(cases, ours)}"
-        yield f"{where}: an erasure by {ZEROTH} takes {taken} to the same level of forgetting; {bought}."
-
-
-def _ratio(ours: pd.DataFrame, theirs: pd.DataFrame, column: str) -> float:
-    whole = float(pd.to_numeric(theirs[column]).mean())
-    return float(pd.to_numeric(ours[column]).mean()) / whole if whole > 0 else math.nan
-
-
-def _request_table(runs: pd.DataFrame) -> Table:
-    rows = []
-    for setting, arm, cases in by_arm(runs):
-        done = completed(cases)
-        tensors, process = (pd.to_numeric(cases[f"memory.{name}_peak_bytes"]).max() for name in ("tensor", "process"))
-        forecast = " (forecast)" if (cases["memory.tensor_basis"] == "forecast").any() else ""
-        rows.append(
-            (
-                setting,
-                arm,
-                _rate(cases),
-                completed_text(cases),
-                spread(done, "completion.joules", ".2g"),
-                distinct(done["energy.basis"]) or MISSING,
-                spread(done.assign(mg=1000 * done["co2e"]), "mg", ".2g"),
-                spread(done, "completion.seconds", ".2g"),
-                spread(done, "completion.joules share", ".2g"),
-                spread(done, "completion.seconds share", ".2g"),
-                number(tensors / MIB, ".2f") + forecast,
-                number(process / MIB, ".0f"),
-                MISSING if math.isnan(tensors) else smallest_budget(tensors),
-            )
+        basis = f" ({both.basis})" if metered else ""
+        taken = f"{number(cost, ENERGY.ratio)} times the {what}{basis} of one by {FIRST}"
+        share, _ = both.means(ENERGY_OF_RETRAIN if metered else TIME_OF_RETRAIN)
+        yield (
+            f"{both.where}: an erasure by {ZEROTH} takes {taken} to the same level of forgetting; {bought}."
+            f"{_against_retrain(share, what)}"
         )
-    columns = (
-        "setting",
-        "arm",
-        "run with",
-        "complete",
-        "energy, J",
-        "basis",
-        "SCI, mg CO2e",
-        "time, s",
-        "energy over Retrain's",
-        "time over Retrain's",
-        "live tensors, MiB",
-        "process, MiB",
-        "live tensors fit into",
-    )
-    note = (
-        "Up to completion: mean, and least to greatest over the seeds that completed. SCI is (E x I) + M per R with R "
-        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} fo-ga-matched runs with zo-ga's rate times the root of "
-        "the number of parameters. Two ledgers of a step's peak: live tensors, what the arm itself needs; and the "
-        "process, Python and torch included, which is what this implementation needs."
-    )
-    return Table("One erasure request", note, columns, tuple(rows))
 
 
-def _rate(cases: pd.DataFrame) -> str:
-    """Learning rate, and size of the perturbation where there is one."""
-    rates = cases[["rate.lr", "rate.eps"]].drop_duplicates().dropna(how="all").itertuples(index=False)
-    words = (f"lr {lr:g}" + ("" if pd.isna(eps) else f", eps {eps:g}") for lr, eps in rates)
-    return " or ".join(words) or MISSING
+def _against_retrain(share: float, what: str) -> str:
+    if math.isnan(share):
+        return ""
+    than = "less" if share > 1 else "more"
+    return f" Retraining from scratch takes {than}: {ZEROTH} takes {number(share, '.2g')} times its {what}."
 
 
-def _thousand_table(runs: pd.DataFrame) -> Table:
-    rows = []
-    for setting, arm, cases in by_arm(runs):
-        done = completed(cases)
-        scaled = {
-            "kwh": REQUESTS * pd.to_numeric(done["completion.joules"]) / JOULES_PER_KWH,
-            "grams": REQUESTS * done["co2e"],
-            "hours": REQUESTS * pd.to_numeric(done["completion.seconds"]) / 3600,
-        }
-        cells = (spread(done.assign(**scaled), name, ".2g") for name in scaled)
-        rows.append((setting, arm, completed_text(cases), *cells))
-    note = (
-        "A thousand times one request, one after the other: mean, and least to greatest over the seeds that completed. "
-        "Attempts that did not complete are in none of it, and the search for a learning rate comes once."
-    )
-    columns = ("setting", "arm", "complete", "energy, kWh", "CO2e, g", "time, h")
-    return Table("A thousand erasure requests", note, columns, tuple(rows))
+def _evidence(done: pd.DataFrame) -> Iterator[str]:
+    """What was shown about forgetting, by setting: the ascents beside Retrain, at completion."""
+    for setting, cases in done.groupby("setting", sort=False):
+        runs = {arm: cases[cases["method"] == arm] for arm in (ZEROTH, FIRST, RETRAIN)}
+        said = [*_attack(runs), *_relearning(runs)]
+        if said:
+            yield f"{setting}: {'; '.join(said)}."
 
 
-def _basis_table(done: pd.DataFrame) -> Table | None:
-    """Where the figures of energy come from."""
-    known = done.dropna(subset=["energy.joules_per_step"])
-    rows = []
-    for setting, arm, cases in by_arm(known):
-        parts = (_share(cases, name) for name in SHARES)
-        window = spread(cases, "energy.window_s", ".1f")
-        grid = f"{cases['intensity'].mean():.0f} ({distinct(cases['energy.country'])})"
-        rows.append((setting, arm, distinct(cases["energy.basis"]), *parts, window, grid))
-    heads = tuple(f"{name}, J" for name in SHARES.values())
-    columns = ("setting", "arm", "basis", *heads, "window, s", "grid, g CO2e/kWh")
-    note = (
-        "Of one request: mean over the seeds, with basis and boundary (process: what this process used; machine: all "
-        "of it). The window is how long was metered, the erasure repeated to fill it."
-    )
-    return Table("Where the energy figures come from", note, columns, tuple(rows)) if rows else None
+def _attack(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
+    taken = _means(runs, "quality.mia")
+    shares = ", ".join(f"{number(mean, '.1f')} % after {arm}" for arm, mean in taken.items())
+    if shares:
+        yield f"of the forget set, an attacker takes {shares} for samples that the model has not seen"
 
 
-def _share(cases: pd.DataFrame, name: str) -> str:
-    column = f"energy.{name}"
-    known = cases.dropna(subset=[f"{column}.joules_per_step"])
-    if known.empty:
-        return MISSING
-    joules = (pd.to_numeric(known[f"{column}.joules_per_step"]) * pd.to_numeric(known["completion.step"])).mean()
-    how = ", ".join(dict.fromkeys([*known[f"{column}.basis"].unique(), *known[f"{column}.boundary"].unique()]))
-    return f"{number(joules, '.2g')} ({how})"
+def _relearning(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
+    back = _means(runs, "quality.relearn_steps")
+    if back.get(RETRAIN) == 0:
+        yield "relearning shows nothing here, as a model that never saw the samples knows nearly all of them"
+    elif back:
+        steps = ", ".join(f"{number(mean, '.0f')} after {arm}" for arm, mean in back.items())
+        yield f"as many steps of fine-tuning bring the forget set back: {steps}"
 
 
-def _search_table(run: Run) -> Table | None:
-    rows = tuple(
-        (
-            cost.method,
-            number(cost.seconds, ".3g"),
-            f"{cost.forward_equivalents:.0f}",
-            MISSING if cost.joules is None else number(cost.joules, ".2g"),
-            cost.basis or MISSING,
-        )
-        for cost in run.tuning
-    )
-    note = (
-        "What finding the learning rates took, all scenarios together: once for a kind of model and data, and in none "
-        "of the figures above. It includes the evaluations of the pilot runs."
-    )
-    columns = ("arm", "time, s", "forward-equivalents", "energy, J", "basis")
-    return Table("The search for learning rates", note, columns, rows) if rows else None
-
-
-def _erased_table(runs: pd.DataFrame) -> Table | None:
-    """Which samples were to be forgotten, by seed."""
-    known = runs.dropna(subset=["erased.samples"]).drop_duplicates(["setting", "seed"])
-    rows = tuple(
-        (
-            str(case["setting"]),
-            str(case["seed"]),
-            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}",
-            str(case["erased.digest"]),
-        )
-        for _, case in known.iterrows()
-    )
-    note = (
-        "The hash is SHA-256 over the fingerprint of the data and the samples' indices in the training data, "
-        "ascending, joined by line feeds."
-    )
-    return Table("What was to be forgotten", note, ("setting", "seed", "samples", "hash"), rows) if rows else None
+def _means(runs: dict[str, pd.DataFrame], column: str) -> dict[str, float]:
+    """By arm, where there is one."""
+    means = {arm: float(pd.to_numeric(of_arm[column]).mean()) for arm, of_arm in runs.items()}
+    return {arm: mean for arm, mean in means.items() if not math.isnan(mean)}
 
 
 def _requests(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -32,8 +32,9 @@ def test_an_erasure_is_compared_at_completion(write_json: Write) -> None:
     runs += [unlearning_record("retrain", seed) for seed in range(3)]
     found = by_name(write_json, runs)
     assert found["cost"].text == (
-        "cnn digits b4 class:3: to the same level of forgetting zo-ga takes 12 steps and 20.0 J (estimated), 1.0 times "
-        "Retrain's energy; fo-ga takes 4 steps and 20.0 J (estimated)."
+        "cnn digits b4 class:3: to the same level of forgetting zo-ga takes 3.0 times the steps and 1.0 times the "
+        "energy (estimated) of fo-ga, with 1.00 times the live tensors; that is 1.0 times Retrain's energy, against "
+        "1.0 times."
     )
     assert found["quality"].values["zo-ga RA, %"] == 81
 

@@ -230,11 +230,13 @@ def test_the_sentences_follow_from_the_csv(quick_report: Path, csv: pd.DataFrame
         ours, theirs = (cases[cases["method"] == arm] for arm in ("zo-ga", "fo-ga"))
         cost, quality = (found[name, setting] for name in ("cost", "quality"))
         retrained = cases[cases["method"] == "retrain"]
-        for name, arm in (("zo-ga", ours), ("fo-ga", theirs)):
-            joules = shown(arm["completion.joules"].mean(), ".3g")
-            assert f"{name} takes {arm['completion.step'].mean():.0f} steps and {joules} J (estimated)" in cost["text"]
-        part_of_retrain = share("completion.joules")(ours, retrained).mean()
-        assert f"{shown(part_of_retrain, '.2g')} times Retrain's energy" in cost["text"]
+        steps, joules, peak = (
+            ours[column].mean() / theirs[column].mean() for column in ("completion.step", "completion.joules", "mib")
+        )
+        assert f"zo-ga takes {shown(steps, '.2g')} times the steps and {shown(joules, '.2g')} times" in cost["text"]
+        assert f"of fo-ga, with {peak:.2f} times the live tensors; " in cost["text"]
+        of_retrain = (shown(share("completion.joules")(arm, retrained).mean(), ".2g") for arm in (ours, theirs))
+        assert "that is {} times Retrain's energy, against {} times.".format(*of_retrain) in cost["text"]
         after = found["stability", setting]["text"]
         assert f"{ours['stability.collapse'].mean():.2f} and {theirs['stability.collapse'].mean():.2f} T*" in after
         for arm in (ours, theirs):
@@ -279,7 +281,63 @@ def test_the_headline_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame
         ours, theirs = (done[(done["setting"] == setting) & (done["method"] == arm)] for arm in ("zo-ga", "fo-ga"))
         energy = ours["completion.joules"].mean() / theirs["completion.joules"].mean()
         assert f"takes {shown(energy, '.2g')} times the energy (estimated)" in sentence
-        assert f"at {100 * ours['mib'].mean() / theirs['mib'].mean():.0f} % of fo-ga's live tensors" in sentence
+        assert f"at {ours['mib'].mean() / theirs['mib'].mean():.2f} times fo-ga's live tensors" in sentence
+        retrained = done[(done["setting"] == setting) & (done["method"] == "retrain")]
+        of_retrain = share("completion.joules")(ours, retrained).mean()
+        than = "less" if of_retrain > 1 else "more"
+        said = f"Retraining from scratch takes {than}: zo-ga takes {shown(of_retrain, '.2g')} times its energy."
+        assert sentence.endswith(said)
+
+
+def test_the_evidence_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame) -> None:
+    (part,) = json.loads((quick_report / "sustainability.json").read_text())
+    done = csv[csv["completion.reached"] == True]  # noqa: E712
+    assert len(part["evidence"]) == 2
+    for sentence in part["evidence"]:
+        cases = done[done["setting"] == sentence.partition(": of the forget set")[0]]
+        for arm in ("zo-ga", "fo-ga", "retrain"):
+            runs = cases[cases["method"] == arm]
+            assert f"{runs['quality.mia'].mean():.1f} % after {arm}" in sentence
+            if "relearning shows nothing" in sentence:
+                assert (cases.loc[cases["method"] == "retrain", "quality.relearn_steps"] == 0).all()
+            else:
+                assert f"{runs['quality.relearn_steps'].mean():.0f} after {arm}" in sentence
+
+
+def test_the_two_side_by_side_follow_from_the_csv(tables: dict[str, Rows], csv: pd.DataFrame) -> None:
+    """Every row: the means of both, with their ratio or difference."""
+    figures = {
+        "steps to completion": ("completion.step", ".0f", ".2g"),
+        "forward-equivalents": ("completion.forward_equivalents", ".0f", ".2g"),
+        "time, s": ("completion.seconds", ".3g", ".2g"),
+        "energy, J (estimated)": ("completion.joules", ".3g", ".2g"),
+        "peak of live tensors, MiB": ("mib", ".2f", ".2f"),
+        "ToW": ("quality.tow", ".3f", ""),
+        "RA, %": ("quality.ra", ".1f", ""),
+        "time to collapse, T*": ("stability.collapse", ".2f", ""),
+    }
+    shares = {"energy over Retrain's": "completion.joules", "time over Retrain's": "completion.seconds"}
+    rows = tables["zo-ga and fo-ga side by side"]
+    assert {row["figure"] for row in rows} == {*figures, *shares, "complete", "collapsed after completion"}
+    for row in rows:
+        cases = csv[(csv["setting"] == row["setting"]) & (csv["completion.reached"] == True)]  # noqa: E712
+        both = [cases[cases["method"] == arm] for arm in ("zo-ga", "fo-ga")]
+        assert row["seeds"] == f"{len(both[0])} of {len(both[0])}"
+        if row["figure"] in ("complete", "collapsed after completion"):
+            column = "completion.reached" if row["figure"] == "complete" else "stability.collapsed"
+            counts = [f"{(arm[column] == True).sum()} of {len(arm)}" for arm in both]  # noqa: E712
+            assert [row["zo-ga"], row["fo-ga"], row["zo-ga against fo-ga"]] == [*counts, ""]
+            continue
+        if row["figure"] in shares:
+            retrained = cases[cases["method"] == "retrain"]
+            means = [share(shares[row["figure"]])(arm, retrained).mean() for arm in both]
+            form = against = ".2g"
+        else:
+            column, form, against = figures[row["figure"]]
+            means = [arm[column].mean() for arm in both]
+        assert [row["zo-ga"], row["fo-ga"]] == [shown(mean, form) for mean in means]
+        compared = f"{shown(means[0] / means[1], against)} times" if against else f"{means[0] - means[1]:+{form}}"
+        assert row["zo-ga against fo-ga"] == compared
 
 
 def test_every_column_is_explained(quick_report: Path, csv: pd.DataFrame) -> None:

@@ -1,0 +1,163 @@
+"""The tables of the sustainability statement: one request, a thousand, where the energy comes from, search, samples."""
+
+import math
+
+import pandas as pd
+
+from bench.record import Run
+from reports.budgets import smallest_budget
+from reports.load import MIB
+from reports.shares import by_arm, completed, completed_text
+from reports.table import MISSING, Table, distinct, number, spread
+
+ACCOUNTED = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
+JOULES_PER_KWH = 3.6e6
+REQUESTS = 1000
+AS_TRAINED = "as the original was trained"
+NO_MAKING = "M, the emissions of making the hardware, is not included."
+
+
+def request_table(runs: pd.DataFrame) -> Table:
+    """What a request costs, by setting and arm, against Retrain and against a device's budget.
+
+    Args:
+        runs: with the shares of Retrain's figures, and the emissions as `co2e` in grams.
+    """
+    rows = []
+    for setting, arm, cases in by_arm(runs):
+        done = completed(cases)
+        tensors, process = (pd.to_numeric(cases[f"memory.{name}_peak_bytes"]).max() for name in ("tensor", "process"))
+        forecast = " (forecast)" if (cases["memory.tensor_basis"] == "forecast").any() else ""
+        rows.append(
+            (
+                setting,
+                arm,
+                _rate(cases),
+                completed_text(cases),
+                spread(done, "completion.joules", ".2g"),
+                distinct(done["energy.basis"]) or MISSING,
+                spread(done.assign(mg=1000 * done["co2e"]), "mg", ".2g"),
+                spread(done, "completion.seconds", ".2g"),
+                spread(done, "completion.joules share", ".2g"),
+                spread(done, "completion.seconds share", ".2g"),
+                number(tensors / MIB, ".2f") + forecast,
+                number(process / MIB, ".0f"),
+                MISSING if math.isnan(tensors) else smallest_budget(tensors),
+            )
+        )
+    columns = (
+        "setting",
+        "arm",
+        "run with",
+        "complete",
+        "energy, J",
+        "basis",
+        "SCI, mg CO2e",
+        "time, s",
+        "energy over Retrain's",
+        "time over Retrain's",
+        "live tensors, MiB",
+        "process, MiB",
+        "live tensors fit into",
+    )
+    note = (
+        "Up to completion: mean, and least to greatest over the seeds that completed. SCI is (E x I) + M per R with R "
+        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} fo-ga-matched runs with zo-ga's rate times the root of "
+        "the number of parameters. Two ledgers of a step's peak: live tensors, what the arm itself needs; and the "
+        "process, Python and torch included, which is what this implementation needs."
+    )
+    return Table("One erasure request", note, columns, tuple(rows))
+
+
+def _rate(cases: pd.DataFrame) -> str:
+    """Learning rate, and size of the perturbation where there is one."""
+    rates = cases[["rate.lr", "rate.eps"]].drop_duplicates().dropna(how="all").itertuples(index=False)
+    words = (f"lr {lr:g}" + ("" if pd.isna(eps) else f", eps {eps:g}") for lr, eps in rates)
+    return " or ".join(words) or AS_TRAINED
+
+
+def thousand_table(runs: pd.DataFrame) -> Table:
+    """A thousand times that, in the units of such figures."""
+    rows = []
+    for setting, arm, cases in by_arm(runs):
+        done = completed(cases)
+        scaled = {
+            "kwh": REQUESTS * pd.to_numeric(done["completion.joules"]) / JOULES_PER_KWH,
+            "grams": REQUESTS * done["co2e"],
+            "hours": REQUESTS * pd.to_numeric(done["completion.seconds"]) / 3600,
+        }
+        cells = (spread(done.assign(**scaled), name, ".2g") for name in scaled)
+        rows.append((setting, arm, completed_text(cases), *cells))
+    note = (
+        "A thousand times one request, one after the other: mean, and least to greatest over the seeds that completed. "
+        "Attempts that did not complete are in none of it, and the search for a learning rate comes once."
+    )
+    columns = ("setting", "arm", "complete", "energy, kWh", "CO2e, g", "time, h")
+    return Table("A thousand erasure requests", note, columns, tuple(rows))
+
+
+def basis_table(done: pd.DataFrame) -> Table | None:
+    """Where the figures of energy come from; None where there are none."""
+    known = done.dropna(subset=["energy.joules_per_step"])
+    rows = []
+    for setting, arm, cases in by_arm(known):
+        parts = (_share(cases, name) for name in ACCOUNTED)
+        window = spread(cases, "energy.window_s", ".1f")
+        grid = f"{cases['intensity'].mean():.0f} ({distinct(cases['energy.country'])})"
+        rows.append((setting, arm, distinct(cases["energy.basis"]), *parts, window, grid))
+    heads = tuple(f"{name}, J" for name in ACCOUNTED.values())
+    columns = ("setting", "arm", "basis", *heads, "window, s", "grid, g CO2e/kWh")
+    note = (
+        "Of one request: mean over the seeds, with basis and boundary (process: what this process used; machine: all "
+        "of it). The window is how long was metered, the erasure repeated to fill it."
+    )
+    return Table("Where the energy figures come from", note, columns, tuple(rows)) if rows else None
+
+
+def _share(cases: pd.DataFrame, name: str) -> str:
+    column = f"energy.{name}"
+    known = cases.dropna(subset=[f"{column}.joules_per_step"])
+    if known.empty:
+        return MISSING
+    joules = (pd.to_numeric(known[f"{column}.joules_per_step"]) * pd.to_numeric(known["completion.step"])).mean()
+    how = ", ".join(dict.fromkeys([*known[f"{column}.basis"].unique(), *known[f"{column}.boundary"].unique()]))
+    return f"{number(joules, '.2g')} ({how})"
+
+
+def search_table(run: Run) -> Table | None:
+    """What finding the learning rates took; None where nothing is on record."""
+    rows = tuple(
+        (
+            cost.method,
+            number(cost.seconds, ".3g"),
+            f"{cost.forward_equivalents:.0f}",
+            MISSING if cost.joules is None else number(cost.joules, ".2g"),
+            cost.basis or MISSING,
+        )
+        for cost in run.tuning
+    )
+    note = (
+        "What finding the learning rates took, all scenarios together: once for a kind of model and data, and in none "
+        "of the figures above. It includes the evaluations of the pilot runs."
+    )
+    columns = ("arm", "time, s", "forward-equivalents", "energy, J", "basis")
+    return Table("The search for learning rates", note, columns, rows) if rows else None
+
+
+def erased_table(runs: pd.DataFrame) -> Table | None:
+    """Which samples were to be forgotten, by seed; None where that is not on record."""
+    known = runs.dropna(subset=["erased.samples"]).drop_duplicates(["setting", "seed"])
+    rows = tuple(
+        (
+            str(case["setting"]),
+            str(case["seed"]),
+            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}",
+            str(case["erased.digest"]),
+        )
+        for _, case in known.iterrows()
+    )
+    note = (
+        "The hash is SHA-256 over the fingerprint of the data and the samples' indices in the training data, "
+        "ascending, joined by line feeds."
+    )
+    return Table("What was to be forgotten", note, ("setting", "seed", "samples", "hash"), rows) if rows else None
