@@ -1,4 +1,4 @@
-"""What the columns of `results.csv` mean, and their units."""
+"""The columns of `results.csv`, a row a case, and of `curves.csv`, a row an evaluation: what they mean, their units."""
 
 from collections.abc import Iterable
 
@@ -85,11 +85,24 @@ COLUMNS = {
     "rules.matched_distance": ("", "matched displacement, as a share of the original's norm"),
     "rules.matched_rise": ("nats", "matched forget loss, over that at T*"),
 }
+CURVE_COLUMNS = {
+    **{name: COLUMNS[name] for name in ("run", "setting", "method", "device", "seed")},
+    "step": ("steps", "after which the model was evaluated"),
+    "relative_step": ("T*", "the same over the run's T*; empty in a run that did not complete"),
+    **{
+        f"{part}_{figure}": (unit, f"{word} on the {part} {'data' if part == 'test' else 'set'}")
+        for figure, unit, word in (("loss", "nats", "cross-entropy"), ("accuracy", "%", "accuracy"))
+        for part in ("forget", "retain", "test")
+    },
+    "distance": ("", "of the parameters from the original's, in the L2 norm"),
+}
 
 
-def columns_table(names: Iterable[str]) -> pd.DataFrame:
-    """Column, unit and meaning, in the order of the file."""
-    return pd.DataFrame([(name, *_meaning(name)) for name in names], columns=["column", "unit", "meaning"])
+def columns_table(results: Iterable[str]) -> pd.DataFrame:
+    """File, column, unit and meaning, in the order of the files; `results` are the columns of `results.csv`."""
+    rows = [("results.csv", name, *_meaning(name)) for name in results]
+    rows += [("curves.csv", name, *meaning) for name, meaning in CURVE_COLUMNS.items()]
+    return pd.DataFrame(rows, columns=["file", "column", "unit", "meaning"])
 
 
 def _meaning(name: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from reports import style
-from reports.columns import columns_table
+from reports.columns import CURVE_COLUMNS, columns_table
 from reports.drawing import Drawing
 from reports.figures import ERASURE_FIGURES, STEP_FIGURES
 from reports.load import SETTING, Results
@@ -19,6 +19,7 @@ from reports.sections import Section, sections
 from reports.summary import as_data, dumps
 
 MOST_ROWS = 500  # of a table in the page
+CURVE_DIGITS = 6  # significant, in curves.csv
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
@@ -73,7 +74,9 @@ def _write(results: Results, staged: Path) -> None:
         text = _templates().get_template(f"{template}.j2").render(content)
         (staged / template).write_text(text, encoding="utf-8")
     results.cases.to_csv(staged / "results.csv", index=False)
-    columns_table(results.cases.columns).to_csv(staged / "results.columns.csv", index=False)
+    curves = results.curves[list(CURVE_COLUMNS)]
+    curves.to_csv(staged / "curves.csv", index=False, float_format=f"%.{CURVE_DIGITS}g")
+    columns_table(results.cases.columns).to_csv(staged / "columns.csv", index=False)
     for name, data in (("summary", _summary), ("sustainability", _sustainability)):
         (staged / f"{name}.json").write_text(dumps([_origin(part) | data(part) for part in parts]), encoding="utf-8")
 

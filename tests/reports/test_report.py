@@ -33,7 +33,7 @@ FIGURES = {
 }
 UNMEASURED = {"memory-allocator", "memory-process"}  # in the records of conftest.py
 FILES = {
-    *("index.html", "results.csv", "results.columns.csv"),
+    *("index.html", "results.csv", "curves.csv", "columns.csv"),
     *(f"{name}.{kind}" for name in ("summary", "sustainability") for kind in ("md", "json")),
     *(f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png", "pdf")),
 }

@@ -1,4 +1,4 @@
-"""Every number of the page and of the statement, computed again from `results.csv` alone, with unit and rounding."""
+"""Every number of the page and of the statement, computed again from the CSV files alone, with unit and rounding."""
 
 import json
 import math
@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.reports.conftest import shown
+from tests.reports.conftest import GALLERY, shown
 
 MIB = 2**20
+QUICK = GALLERY / "quick" / "benchmark.json"
+ASCENTS = {"fo-ga", "zo-ga", "fo-ga-clipped", "zo-ga-clipped"}  # of the quick profile
 Rows = list[dict[str, str]]
 
 
@@ -340,8 +342,121 @@ def test_the_two_side_by_side_follow_from_the_csv(tables: dict[str, Rows], csv: 
         assert row["zo-ga against fo-ga"] == compared
 
 
+def test_the_curves_are_those_of_the_record(quick_report: Path) -> None:
+    written = pd.read_csv(quick_report / "curves.csv").set_index(["setting", "method", "seed"])
+    records = [entry["extra_info"]["record"] for entry in json.loads(QUICK.read_text())["benchmarks"]]
+    with_curve = [record for record in records if record.get("curve")]
+    assert len(written) == sum(len(record["curve"]["step"]) for record in with_curve)
+    for record in with_curve:
+        case = record["case"]
+        setting = f"{case['model']} {case['dataset']} b{case['batch_size']} {case['scenario']}"
+        rows = written.loc[[(setting, case["method"], case["seed"])]]
+        for name, values in record["curve"].items():
+            expected = [math.nan if value is None else value for value in values]
+            assert list(rows[name]) == pytest.approx(expected, rel=1e-5, nan_ok=True)
+        if record["completion"]["step"]:
+            steps = list(rows["relative_step"] * record["completion"]["step"])
+            assert steps == pytest.approx(list(rows["step"]), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("title", "columns", "ascents"),
+    [
+        ("Forget loss and retain loss", ("forget_loss", "retain_loss"), True),
+        ("Forget accuracy and retain accuracy", ("forget_accuracy", "retain_accuracy"), True),
+        ("Forget loss and retain loss of the other arms", ("forget_loss", "retain_loss"), False),
+    ],
+)
+def test_the_curves_at_multiples_of_completion_follow_from_the_csv(
+    quick_report: Path, tables: dict[str, Rows], title: str, columns: tuple[str, ...], ascents: bool
+) -> None:
+    """Where an evaluation lies at just that multiple; between evaluations the test of the figure looks."""
+    curves = pd.read_csv(quick_report / "curves.csv")
+    looked = 0
+    assert {row["arm"] in ASCENTS for row in tables[title]} == {ascents}
+    for row in tables[title]:
+        arm = curves[(curves["setting"] == row["setting"]) & (curves["method"] == row["arm"])]
+        completed = arm[arm["relative_step"] == 1]
+        assert row["seeds"] == str(len(completed))
+        for time in (0.5, 1, 2, 4):
+            then = arm[arm["relative_step"] == time]
+            wrecked = arm.loc[(arm[["forget_loss", "retain_loss"]] > 1000).any(axis=1), "relative_step"].min()
+            if len(then) < len(completed) or not (math.isnan(wrecked) or time < wrecked):
+                continue
+            for column in columns:
+                looked += 1
+                values = then[column].clip(lower=1e-6) if "loss" in column else then[column]
+                assert row[f"{column.replace('_', ' ')} at {time:g} T*"] == shown(values.median(), ".3g"), (row, time)
+    assert looked >= 2 * len(tables[title])
+
+
+def test_the_displacement_follows_from_the_csv(quick_report: Path, tables: dict[str, Rows]) -> None:
+    curves = pd.read_csv(quick_report / "curves.csv")
+    for row in tables["Displacement"]:
+        arm = curves[(curves["setting"] == row["setting"]) & (curves["method"] == row["arm"])]
+        assert row["distance at T*"] == spread(arm.loc[arm["relative_step"] == 1, "distance"], ".3g")
+
+
+def test_the_table_of_cases_follows_from_the_csv(tables: dict[str, Rows], csv: pd.DataFrame) -> None:
+    steps = csv[csv["kind"] == "step"].set_index(["model", "batch_size", "method"])
+    assert len(tables["One step"]) == len(steps)
+    for row in tables["One step"]:
+        case = steps.loc[(row["model"], int(row["batch"]), row["arm"])]
+        times = [case[f"time.times_two_forwards{end}"] for end in ("", "_q1", "_q3")]
+        sampled = " (sampled)" if case["memory.allocator_basis"] == "sampled" else ""
+        assert list(row.values())[3:] == [
+            case["outcome"],
+            f"{case['memory.tensor_peak_bytes'] / MIB:.2f}",
+            f"{case['memory.allocator_peak_bytes'] / MIB:.2f}{sampled}",
+            f"{case['memory.process_peak_bytes'] / MIB:.2f}",
+            f"{1000 * case['time.step_s']:.2f}",
+            "{:.2f} ({:.2f} to {:.2f})".format(*times),
+            shown(case["energy.joules_per_step"], ".3g"),
+            case["energy.basis"],
+            shown(1000 * case["energy.co2e_g_per_step"], ".3g"),
+        ]
+
+
+def test_what_was_erased_and_with_what_follows_from_the_csv(tables: dict[str, Rows], csv: pd.DataFrame) -> None:
+    runs = csv[csv["kind"] == "unlearning"]
+    erased = runs.drop_duplicates(["setting", "seed"])
+    assert [tuple(row.values()) for row in tables["What was to be forgotten"]] == [
+        (
+            case["setting"],
+            str(case["seed"]),
+            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}",
+            case["erased.digest"],
+        )
+        for _, case in erased.iterrows()
+    ]
+    for row in tables["One erasure request"]:
+        case = runs[(runs["setting"] == row["setting"]) & (runs["method"] == row["arm"])].iloc[0]
+        if row["arm"] == "retrain":
+            assert row["run with"] == "as the original was trained"
+        else:
+            lr, *eps = (float(word.split()[1]) for word in row["run with"].split(", "))
+            assert (lr, eps) == (case["rate.lr"], [case["rate.eps"]] if case["rate.eps"] > 0 else [])
+
+
+def test_the_search_is_that_of_the_record(tables: dict[str, Rows]) -> None:
+    tuning = json.loads(QUICK.read_text())["run"]["tuning"]
+    assert len(tuning) > 3
+    assert [list(row.values()) for row in tables["The search for learning rates"]] == [
+        [
+            cost["method"],
+            shown(cost["seconds"], ".3g"),
+            f"{cost['forward_equivalents']:.0f}",
+            shown(cost["joules"], ".2g"),
+            cost["basis"],
+        ]
+        for cost in tuning
+    ]
+
+
 def test_every_column_is_explained(quick_report: Path, csv: pd.DataFrame) -> None:
-    explained = pd.read_csv(quick_report / "results.columns.csv")
-    assert list(explained["column"]) == list(pd.read_csv(quick_report / "results.csv", nrows=0).columns)
+    explained = pd.read_csv(quick_report / "columns.csv")
+    for name, of_file in explained.groupby("file"):
+        assert list(of_file["column"]) == list(pd.read_csv(quick_report / str(name), nrows=0).columns)
+    assert set(explained["file"]) == {"results.csv", "curves.csv"}
     assert explained["meaning"].notna().all()
     assert not re.search("TODO|None", explained.to_csv())
