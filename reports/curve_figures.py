@@ -19,7 +19,7 @@ from reports.load import Results
 from reports.style import QUIET, ArmStyle, arm_style
 
 GRID_POINTS = 400
-MOST_LINES = 20  # of an arm in a setting
+MOST_LINES = 15  # of an arm in a setting
 ASCENTS = ("fo-ga", "zo-ga", "fo-ga-clipped", "zo-ga-clipped", "fo-ga-matched", "fo-ga-head")
 COLLAPSED = 1000  # nats
 LEAST_LOSS = 1e-6  # nats; less is drawn here

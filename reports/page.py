@@ -108,15 +108,21 @@ def _sustainability(part: Section) -> dict[str, Any]:
 def _save(drawing: Drawing, stem: Path) -> Markup:
     """Write the figure as PNG, PDF and SVG; return the SVG element, to stand in the page."""
     drawing.figure.draw_without_rendering()
-    drawing.figure.set_layout_engine("none")  # it is laid out; every format would do that again
+    drawing.figure.set_layout_engine(None)  # it is laid out; every format would do that again
     buffer = io.StringIO()
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = buffer.getvalue()
     stem.with_suffix(".svg").write_text(svg, encoding="utf-8")
     drawing.figure.savefig(stem.with_suffix(".png"))
     drawing.figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
-    element = style.follow_the_page(svg[svg.index("<svg") :])
+    element = style.follow_the_page(_shorter(svg[svg.index("<svg") :]))
     return Markup(_own_ids(element, stem.name))  # noqa: S704 (matplotlib's own output, which escapes its text)
+
+
+def _shorter(svg: str) -> str:
+    """Without comments and indentation, and with coordinates to a hundredth of a point."""
+    bare = re.sub(r"<!--.*?-->|^ +", "", svg, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found.group()), bare)
 
 
 def _own_ids(svg: str, name: str) -> str:

@@ -1,6 +1,6 @@
 """One run's part of the report, on one device; machines and devices stand side by side and are never pooled."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -17,6 +17,8 @@ from reports.summary import Finding, findings
 from reports.sustainability import Statement, statement
 from reports.table import Table, anchor
 from reports.unlearning_tables import quality_table, stability_table, verdict_table
+
+MOST_PANELS = 12  # of a figure; more would be no figure, and a page of tens of MB
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,18 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Group:
-    """Exhibits on one subject; without any, `missing` says why."""
+    """Exhibits on one subject.
+
+    Attributes:
+        title: the subject.
+        missing: why there are none, if there are none.
+        undrawn: what only the tables have; empty where the figures show all.
+    """
 
     title: str
     exhibits: Sequence[Exhibit]
     missing: str
+    undrawn: str
 
     @property
     def anchor(self) -> str:
@@ -78,7 +87,7 @@ def sections(results: Results) -> Iterator[Section]:
     """One for every run and device, in the order given."""
     parts = list(dict.fromkeys(zip(results.cases["run"].tolist(), results.cases["device"].tolist(), strict=True)))
     for number, device in parts:
-        one = _part(results, number, device)
+        one = _where(results, lambda frame: (frame["run"] == number) & (frame["device"] == device))  # noqa: B023
         run = results.runs[number - 1]
         words = f"profile {run.profile} on {hardware(run, device)}, {device}"
         name = "" if len(parts) == 1 else f"{anchor(f'run{number} {device}')}-"
@@ -88,8 +97,6 @@ def sections(results: Results) -> Iterator[Section]:
 def _section(one: Results, run: Run, device: str, name: str, title: str) -> Section:
     runs = one.of_kind("unlearning")
     found = claims(runs, one.rules)
-    steps = [*_exhibits(one, STEP_FIGURES), Exhibit("", None, step_table(one))]
-    erasures = [*_exhibits(one, ERASURE_FIGURES), Exhibit("", None, stability_table(one))]
     return Section(
         run,
         device,
@@ -100,26 +107,42 @@ def _section(one: Results, run: Run, device: str, name: str, title: str) -> Sect
         findings(one),
         side_by_side_table(one),
         (
-            _group("Single steps", steps, "This run has no single steps; those of quick and step-cost do."),
-            _group("Whole erasures", erasures, "This run has no whole erasures; those of quick and digits do."),
+            _steps(one),
+            _erasures(one),
         ),
         statement(one),
         quality_table(one),
     )
 
 
-def _group(title: str, exhibits: Sequence[Exhibit], missing: str) -> Group:
-    something = any(exhibit.drawing or exhibit.table for exhibit in exhibits)
-    return Group(title, exhibits if something else (), missing)
+def _steps(one: Results) -> Group:
+    models = list(one.of_kind("step")["model"].unique())
+    few = replace(one, cases=one.cases[one.cases["model"].isin(models[:MOST_PANELS])])
+    exhibits = (*_exhibits(one, few, STEP_FIGURES), Exhibit("", None, step_table(one)))
+    missing = "This run has no single steps; those of quick and step-cost do."
+    return Group("Single steps", exhibits if len(models) else (), missing, _undrawn(models, "models"))
 
 
-def _exhibits(one: Results, pairs: Iterable[Pair]) -> Iterator[Exhibit]:
+def _erasures(one: Results) -> Group:
+    settings = list(one.of_kind("unlearning")["setting"].unique())
+    few = _where(one, lambda frame: frame["setting"].isin(settings[:MOST_PANELS]))
+    exhibits = (*_exhibits(one, few, ERASURE_FIGURES), Exhibit("", None, stability_table(one)))
+    missing = "This run has no whole erasures; those of quick and digits do."
+    return Group("Whole erasures", exhibits if len(settings) else (), missing, _undrawn(settings, "settings"))
+
+
+def _undrawn(names: Sequence[str], what: str) -> str:
+    figures = f"The figures are of the first {MOST_PANELS} of {len(names)} {what}; the tables have all."
+    return figures if len(names) > MOST_PANELS else ""
+
+
+def _exhibits(one: Results, few: Results, pairs: Iterable[Pair]) -> Iterator[Exhibit]:
+    """Figures of few models or settings, tables of all."""
     for pair in pairs:
-        yield Exhibit(pair.name, pair.draw(one), pair.tabulate(one), pair.missing)
+        yield Exhibit(pair.name, pair.draw(few), pair.tabulate(one), pair.missing)
 
 
-def _part(results: Results, number: int, device: str) -> Results:
-    def of(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[(frame["run"] == number) & (frame["device"] == device)]
-
-    return replace(results, cases=of(results.cases), curves=of(results.curves))
+def _where(results: Results, rows: Callable[[pd.DataFrame], pd.Series]) -> Results:
+    """The results in these rows of cases and curves."""
+    cases, curves = results.cases, results.curves
+    return replace(results, cases=cases[rows(cases)], curves=curves[rows(curves)])

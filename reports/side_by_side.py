@@ -65,6 +65,7 @@ class SideBySide:
         setting: model, data, batch size and scenario.
         ours, theirs: of zeroth- and of first-order ascent, a row a seed with which both completed something.
         seeds: how many zeroth-order ascent was run with.
+        idle: with how many of them it had nothing to forget.
         complete: how many runs of either completed.
     """
 
@@ -72,6 +73,7 @@ class SideBySide:
     ours: pd.DataFrame
     theirs: pd.DataFrame
     seeds: int
+    idle: int
     complete: tuple[str, str]
 
     @property
@@ -91,7 +93,8 @@ class SideBySide:
         if not self.ours.empty:
             return ""
         counts = (f"{arm} completed {count} runs" for arm, count in zip((ZEROTH, FIRST), self.complete, strict=True))
-        return f"{self.setting}: there is no pair of runs to compare; {', '.join(counts)}."
+        idle = f"; with {self.idle} of {self.seeds} seeds there was nothing to forget" if self.idle else ""
+        return f"{self.setting}: there is no pair of runs to compare; {', '.join(counts)}{idle}."
 
     def means(self, figure: Figure) -> tuple[float, float]:
         """Of zeroth- and of first-order ascent, over the seeds that have the figure."""
@@ -137,8 +140,14 @@ def _of_setting(cases: pd.DataFrame) -> SideBySide | None:
     complete = completed_text(arms[0]), completed_text(arms[1])
     ours, theirs = (_with_work(arm).set_index("seed", drop=False) for arm in arms)
     both = ours.index.intersection(theirs.index)
-    setting = str(cases["setting"].iloc[0])
-    return SideBySide(setting, ours.loc[both], theirs.loc[both], arms[0]["seed"].nunique(), complete)
+    return SideBySide(
+        setting=str(cases["setting"].iloc[0]),
+        ours=ours.loc[both],
+        theirs=theirs.loc[both],
+        seeds=arms[0]["seed"].nunique(),
+        idle=arms[0].loc[arms[0]["completion.step"] == 0, "seed"].nunique(),
+        complete=complete,
+    )
 
 
 def _with_work(runs: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The tables of whole erasures: verdicts, quality, cost, what came after."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -171,7 +171,7 @@ def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) 
     rows = []
     for setting, arm, of_arm in by_arm(curves):
         runs = [run for _, run in of_arm.groupby("seed")]
-        cells = [_median_at(runs, column, time) for column in columns for time in TIMES]
+        cells = [cell for column in columns for cell in _medians(runs, column)]
         rows.append((setting, arm, f"{len(runs)}", *cells))
     heads = [f"{column.replace('_', ' ')} at {time:g} T*" for column in columns for time in TIMES]
     note = "Medians over the seeds; in brackets how many of them last so long, if not all do."
@@ -180,12 +180,14 @@ def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) 
     return Table(title, note, ("setting", "arm", "seeds", *heads), tuple(rows)) if rows else None
 
 
-def _median_at(runs: Sequence[pd.DataFrame], column: str, time: float) -> str:
-    lasting = [run for run in runs if run["relative_step"].to_numpy()[-1] >= time]
-    if not lasting:
-        return MISSING
-    median = float(np.median([at_time(run, column, time) for run in lasting]))
-    return number(median, ".3g") + ("" if len(lasting) == len(runs) else f" ({len(lasting)})")
+def _medians(runs: Sequence[pd.DataFrame], column: str) -> Iterator[str]:
+    """At each of `TIMES`."""
+    values = np.array([at_time(run, column, np.array(TIMES)) for run in runs])
+    ends = np.array([run["relative_step"].iloc[-1] for run in runs])
+    for time, at_that_time in zip(TIMES, values.T, strict=True):
+        lasting = at_that_time[ends >= time]
+        few = "" if len(lasting) == len(runs) else f" ({len(lasting)})"
+        yield number(float(np.median(lasting)), ".3g") + few if len(lasting) else MISSING
 
 
 def _arm_table(

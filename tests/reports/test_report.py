@@ -21,6 +21,7 @@ from reports.figures import ERASURE_FIGURES, STEP_FIGURES
 from reports.load import load
 from reports.origin import machine_table
 from reports.page import write_report
+from reports.sections import sections
 from reports.step_tables import memory_comparison, step_table, time_comparison
 from reports.table import Table, number
 from reports.unlearning_tables import cost_table, quality_table, stability_table
@@ -425,6 +426,19 @@ def test_a_figure_without_data_says_why(
     assert {name for name, why in missing.items() if f"<p>{escape(why)}</p>" in page} == said
     assert ("This run has no whole erasures; " in page) is (records[0].kind == "step")
     assert ("This run has no single steps; " in page) is (records[0].kind == "unlearning")
+
+
+def test_of_many_models_the_figures_show_some_and_the_tables_all(write_json: Write, tmp_path: Path) -> None:
+    results = load([write_json([step_record(arm, 1, f"net{n:02}") for n in range(14) for arm in ("fo-ga", "zo-ga")])])
+    (section,) = sections(results)
+    memory = section.groups[0].exhibits[0]
+    assert memory.drawing is not None
+    assert [axes.get_title() for axes in memory.drawing.figure.axes] == [f"net{n:02}" for n in range(12)]
+    assert memory.table is not None
+    assert [row[0] for row in memory.table.rows] == [f"net{n:02}" for n in range(14)]
+    write_report(results, tmp_path / "out")
+    said = "<p>The figures are of the first 12 of 14 models; the tables have all.</p>"
+    assert said in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_figures_of_a_former_report_go_and_other_files_stay(write_json: Write, tmp_path: Path) -> None:

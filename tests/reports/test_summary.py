@@ -56,7 +56,7 @@ def test_runs_that_cannot_be_compared_are_counted(write_json: Write) -> None:
     runs += [unlearning_record("fo-ga", seed) for seed in (0, 1)]
     assert by_name(write_json, runs)["completion"].text == (
         "cnn digits b4 class:3: there is no pair of runs to compare; zo-ga completed 1 of 2 runs, fo-ga completed 2 of "
-        "2 runs."
+        "2 runs; with 1 of 2 seeds there was nothing to forget."
     )
 
 
