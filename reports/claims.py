@@ -39,7 +39,7 @@ class Statistic:
     """What a test looks at.
 
     Attributes:
-        claim: which claim it belongs to.
+        claim: which claim it belongs to, with places for the rules' bounds.
         name: in words, with its unit.
         of_pair: the statistic of one seed, from the rows of zeroth- and first-order ascent.
         first: the first-order arm that it is compared with.
@@ -104,8 +104,10 @@ class Claim:
         return "supported" if verdicts == {"supported"} else "not shown"
 
 
-MEMORY = f"Much less memory: {ZEROTH} peaks below a stated share of {FIRST}"
-QUALITY = f"Competitive unlearning: at completion, {ZEROTH} is as near to Retrain as {FIRST}, within a stated margin"
+MEMORY = f"Much less memory: {ZEROTH} peaks below {{memory_ratio:g}} of {FIRST}"
+QUALITY = (
+    f"Competitive unlearning: at completion, {ZEROTH} is as near to Retrain as {FIRST}, within {{tow_margin:g}} of ToW"
+)
 STABILITY = f"More stability after completion: {ZEROTH} keeps the retain set longer than {FIRST}"
 
 
@@ -176,7 +178,7 @@ def claims(runs: pd.DataFrame, rules: Rules) -> list[Claim]:
     tests = [test for statistic in STATISTICS for test in _tests(statistic, runs, rules)]
     statements = dict.fromkeys(statistic.claim for statistic in STATISTICS)
     grouped = {name: tuple(test for test in tests if test.statistic.claim == name) for name in statements}
-    return [Claim(name, found) for name, found in grouped.items() if found]
+    return [Claim(name.format(**dict(rules)), found) for name, found in grouped.items() if found]
 
 
 def t_interval(values: pd.Series) -> Interval:

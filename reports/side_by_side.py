@@ -129,7 +129,7 @@ def side_by_side_table(results: Results) -> Table | None:
         "Means over the seeds with which both completed. To the right, a cost as a ratio and what it bought as a "
         "difference. The tables below have every arm, with its spread."
     )
-    columns = ("setting", "seeds", "figure", ZEROTH, FIRST, f"{ZEROTH} against {FIRST}")
+    columns = ("setting", "figure", ZEROTH, FIRST, f"{ZEROTH} against {FIRST}", "seeds")
     return Table(TITLE, note, columns, rows) if rows else None
 
 
@@ -156,16 +156,17 @@ def _with_work(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows(both: SideBySide) -> Iterator[tuple[str, ...]]:
-    head = (both.setting, f"{len(both.ours)} of {both.seeds}")
-    yield (*head, "complete", *both.complete, "")
+    seeds = f"{len(both.ours)} of {both.seeds}"
+    yield (both.setting, "complete", *both.complete, "", seeds)
     for figure in FIGURES:
         ours, theirs = both.means(figure)
         if math.isnan(ours) and math.isnan(theirs):
             continue
         name = f"{figure.name} ({both.basis})" if figure is ENERGY else figure.name
-        yield (*head, name, number(ours, figure.form), number(theirs, figure.form), _against(both, figure))
+        figures = (number(ours, figure.form), number(theirs, figure.form))
+        yield (both.setting, name, *figures, _against(both, figure), seeds)
     if both.collapsed() != (MISSING, MISSING):
-        yield (*head, "collapsed after completion", *both.collapsed(), "")
+        yield (both.setting, "collapsed after completion", *both.collapsed(), "", seeds)
 
 
 def _against(both: SideBySide, figure: Figure) -> str:

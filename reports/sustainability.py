@@ -24,6 +24,7 @@ from reports.sustainability_tables import (
     NO_MAKING,
     basis_table,
     erased_table,
+    rate_table,
     request_table,
     search_table,
     thousand_table,
@@ -79,7 +80,14 @@ def statement(results: Results) -> Statement | None:
     runs = with_shares(runs).assign(**_emissions(runs))
     done = completed(runs)
     run = results.runs[int(runs["run"].iloc[0]) - 1]
-    tables = (request_table(runs), thousand_table(runs), basis_table(done), search_table(run), erased_table(runs))
+    tables = (
+        request_table(runs),
+        thousand_table(runs),
+        basis_table(done),
+        search_table(run),
+        erased_table(runs),
+        rate_table(runs),
+    )
     return Statement(
         tuple(_headline(runs)),
         tuple(_evidence(done)),

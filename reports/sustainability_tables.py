@@ -13,7 +13,7 @@ from reports.table import MISSING, Table, distinct, number, spread
 ACCOUNTED = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
 JOULES_PER_KWH = 3.6e6
 REQUESTS = 1000
-AS_TRAINED = "as the original was trained"
+RATES = {"rate.lr": "learning rate", "rate.eps": "size of the perturbation"}
 NO_MAKING = "M, the emissions of making the hardware, is not included."
 
 
@@ -24,6 +24,7 @@ def request_table(runs: pd.DataFrame) -> Table:
         runs: with the shares of Retrain's figures, and the emissions as `co2e` in grams.
     """
     rows = []
+    basis = distinct(completed(runs)["energy.basis"])
     for setting, arm, cases in by_arm(runs):
         done = completed(cases)
         tensors, process = (pd.to_numeric(cases[f"memory.{name}_peak_bytes"]).max() for name in ("tensor", "process"))
@@ -32,10 +33,8 @@ def request_table(runs: pd.DataFrame) -> Table:
             (
                 setting,
                 arm,
-                _rate(cases),
                 completed_text(cases),
                 spread(done, "completion.joules", ".2g"),
-                distinct(done["energy.basis"]) or MISSING,
                 spread(done.assign(mg=1000 * done["co2e"]), "mg", ".2g"),
                 spread(done, "completion.seconds", ".2g"),
                 spread(done, "completion.joules share", ".2g"),
@@ -48,10 +47,8 @@ def request_table(runs: pd.DataFrame) -> Table:
     columns = (
         "setting",
         "arm",
-        "run with",
         "complete",
-        "energy, J",
-        "basis",
+        f"energy, J ({basis})" if basis else "energy, J",
         "SCI, mg CO2e",
         "time, s",
         "energy over Retrain's",
@@ -62,18 +59,29 @@ def request_table(runs: pd.DataFrame) -> Table:
     )
     note = (
         "Up to completion: mean, and least to greatest over the seeds that completed. SCI is (E x I) + M per R with R "
-        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} fo-ga-matched runs with zo-ga's rate times the root of "
-        "the number of parameters. Two ledgers of a step's peak: live tensors, what the arm itself needs; and the "
-        "process, Python and torch included, which is what this implementation needs."
+        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} Two ledgers of a step's peak: live tensors, what the arm "
+        "itself needs; and the process, Python and torch included, which is what this implementation needs."
     )
     return Table("One erasure request", note, columns, tuple(rows))
 
 
-def _rate(cases: pd.DataFrame) -> str:
-    """Learning rate, and size of the perturbation where there is one."""
-    rates = cases[["rate.lr", "rate.eps"]].drop_duplicates().dropna(how="all").itertuples(index=False)
-    words = (f"lr {lr:g}" + ("" if pd.isna(eps) else f", eps {eps:g}") for lr, eps in rates)
-    return " or ".join(words) or AS_TRAINED
+def rate_table(runs: pd.DataFrame) -> Table | None:
+    """What each arm was run with; None where that is not on record."""
+    known = runs.dropna(subset=["rate.lr"])
+    rows = [
+        (
+            setting,
+            arm,
+            *(" or ".join(f"{rate:g}" for rate in cases[name].dropna().unique()) or MISSING for name in RATES),
+        )
+        for setting, arm, cases in by_arm(known)
+    ]
+    note = (
+        "Retrain is trained as the original was. fo-ga-matched runs with zo-ga's rate times the root of the number of "
+        "parameters. Everything else is in the profile, at the commit named with the origin."
+    )
+    columns = ("setting", "arm", *RATES.values())
+    return Table("What each arm was run with", note, columns, tuple(rows)) if rows else None
 
 
 def thousand_table(runs: pd.DataFrame) -> Table:

@@ -3,6 +3,8 @@
 import math
 import re
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 import pandas as pd
 
@@ -13,7 +15,10 @@ MISSING = "n/a"
 
 @dataclass(frozen=True)
 class Table:
-    """A table ready to be shown: `rows` are text, as many cells as `columns`."""
+    """A table ready to be shown: `rows` are text, as many cells as `columns`.
+
+    Where rows have the first cell in common, they can be shown as groups under it.
+    """
 
     title: str
     note: str
@@ -24,6 +29,18 @@ class Table:
     def anchor(self) -> str:
         """The title as the end of an address."""
         return anchor(self.title)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether any rows that follow one another begin alike."""
+        return any(row[0] == after[0] for row, after in pairwise(self.rows))
+
+    def groups(self, most_rows: int) -> list[tuple[str, list[tuple[str, ...]]]]:
+        """The first so many rows by their first cell, without it; under no name where they are not grouped."""
+        rows = self.rows[:most_rows]
+        if not self.grouped:
+            return [("", list(rows))]
+        return [(name, [row[1:] for row in alike]) for name, alike in groupby(rows, key=itemgetter(0))]
 
 
 def anchor(title: str) -> str:

@@ -1,4 +1,4 @@
-// Only a help: a click on a column's head sorts its table, again the other way round.
+// Only a help: a click on a column's head sorts its table, group by group; again, the other way round.
 for (const table of document.querySelectorAll("table.sortable")) {
   table.tHead.querySelectorAll("th").forEach((head, index) => {
     const button = document.createElement("button");
@@ -10,8 +10,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const text = (row) => row.cells[index].textContent;
       const value = (row) => parseFloat(text(row).replaceAll(",", ""));
       const order = (a, b) => value(a) - value(b) || text(a).localeCompare(text(b), "en", { numeric: true });
-      const rows = [...table.tBodies[0].rows].sort((a, b) => (up ? order(a, b) : order(b, a)));
-      table.tBodies[0].append(...rows);
+      for (const body of table.tBodies) {
+        const rows = [...body.querySelectorAll("tr:not(.group)")];
+        body.append(...rows.sort((a, b) => (up ? order(a, b) : order(b, a))));
+      }
       table.tHead.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
     });

@@ -20,17 +20,20 @@ Rows = list[dict[str, str]]
 
 
 class Tables(HTMLParser):
-    """The tables of a page by title: each row by column."""
+    """The tables of a page by title: each row by column; what a group of rows has in common is in each of them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, Rows] = {}
         self._title, self._heads, self._cells, self._text = "", [], [], None  # type: ignore[var-annotated]
+        self._group: dict[str, str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "table":
             self._heads = []
             self.found[self._title] = []
+        if tag == "table" or (tag == "tr" and ("class", "group") in attrs):
+            self._group = {} if tag == "tr" else None
         if tag == "tr":
             self._cells = []
         if tag in ("h4", "th", "td"):
@@ -43,12 +46,15 @@ class Tables(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "h4":
             self._title = self._text
-        if tag == "th":
+        if tag == "th" and self._group == {}:
+            column, _, value = str(self._text).partition(" ")
+            self._group = {column: value}
+        elif tag == "th":
             self._heads.append(self._text)
         if tag == "td":
             self._cells.append(self._text)
         if tag == "tr" and self._cells:
-            self.found[self._title].append(dict(zip(self._heads, self._cells, strict=True)))
+            self.found[self._title].append((self._group or {}) | dict(zip(self._heads, self._cells, strict=True)))
         if tag in ("h4", "th", "td"):
             self._text = None
 
@@ -149,7 +155,7 @@ BY_ARM = {
         "RA lost at matched displacement": (of("stability.drop_at_distance"), spread, ".1f"),
     },
     "One erasure request": {
-        "energy, J": (of("completion.joules"), spread, ".2g"),
+        "energy, J (estimated)": (of("completion.joules"), spread, ".2g"),
         "SCI, mg CO2e": (of("mg"), spread, ".2g"),
         "time, s": (of("completion.seconds"), spread, ".2g"),
         "energy over Retrain's": (share("completion.joules"), spread, ".2g"),
@@ -429,13 +435,13 @@ def test_what_was_erased_and_with_what_follows_from_the_csv(tables: dict[str, Ro
         )
         for _, case in erased.iterrows()
     ]
-    for row in tables["One erasure request"]:
+    rates = tables["What each arm was run with"]
+    assert {row["arm"] for row in rates} == set(runs["method"]) - {"retrain"}
+    for row in rates:
         case = runs[(runs["setting"] == row["setting"]) & (runs["method"] == row["arm"])].iloc[0]
-        if row["arm"] == "retrain":
-            assert row["run with"] == "as the original was trained"
-        else:
-            lr, *eps = (float(word.split()[1]) for word in row["run with"].split(", "))
-            assert (lr, eps) == (case["rate.lr"], [case["rate.eps"]] if case["rate.eps"] > 0 else [])
+        assert float(row["learning rate"]) == case["rate.lr"]
+        eps = row["size of the perturbation"]
+        assert math.isnan(case["rate.eps"]) if eps == "n/a" else float(eps) == case["rate.eps"]
 
 
 def test_the_search_is_that_of_the_record(tables: dict[str, Rows]) -> None:
