@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from reports.claims import FIRST, ZEROTH, Claim
+from reports.erasure_figures import pareto_points
 from reports.load import Results
 from reports.side_by_side import (
     COLLAPSE,
@@ -52,7 +53,11 @@ class Finding:
 def findings(results: Results) -> list[Finding]:
     """What the cases of one run and device say about zeroth- against first-order ascent; empty without both."""
     steps, runs = results.of_kind("step"), results.of_kind("unlearning")
-    return [*_steps(steps), *(found for both in side_by_side(runs) for found in _erasure(both))]
+    points = pareto_points(results)
+    found = list(_steps(steps))
+    for both in side_by_side(runs):
+        found += [*_erasure(both), *_front(both.setting, points[points["setting"] == both.setting])]
+    return found
 
 
 def as_data(claims: Sequence[Claim], found: Sequence[Finding]) -> dict[str, Any]:
@@ -162,6 +167,24 @@ def _stability(both: SideBySide) -> Iterator[Finding]:
         f"{collapse[0]} and {collapse[1]} T* after completion (one that does not counts as the horizon).",
         TITLE,
         _values(both, COLLAPSE),
+    )
+
+
+def _front(setting: str, points: pd.DataFrame) -> Iterator[Finding]:
+    """Which arms are worth their memory, where there are more than the two and Retrain."""
+    if len(points) <= len((ZEROTH, FIRST, "retrain")):
+        return
+    best = points[points["front"]].sort_values("mib").set_index("method")[["mib", "mean"]]
+    described = ", ".join(f"{arm} ({mib:.2f} MiB, {kept:.1f} %)" for arm, mib, kept in best.itertuples())
+    among = "is" if ZEROTH in best.index else "is not"
+    yield Finding(
+        "front",
+        f"{setting}: of {len(points)} arms no other beats these in both peak memory and retain accuracy at completion: "
+        f"{described}. {ZEROTH} {among} among them.",
+        "Memory and utility",
+        {"setting": setting}
+        | {f"{arm} {PEAK.name}": mib for arm, mib in best["mib"].items()}
+        | {f"{arm} {KEPT.name}": kept for arm, kept in best["mean"].items()},
     )
 
 

@@ -150,15 +150,15 @@ def displacement_table(results: Results) -> Table | None:
 
 def pareto_table(results: Results) -> Table | None:
     """The points of the figure, and which of them no other beats."""
-    points = pareto_points(results)
     rows = tuple(
         (
-            str(point["setting"]),
-            str(point["method"]),
+            setting,
+            arm,
             f"{point['mib']:.2f}",
             f"{point['mean']:.1f} ({point['low']:.1f} to {point['high']:.1f})",
             "yes" if point["front"] else "no",
         )
+        for setting, arm, points in by_arm(pareto_points(results))
         for _, point in points.iterrows()
     )
     columns = ("setting", "arm", "peak, MiB", "RA at T*", "on the line")

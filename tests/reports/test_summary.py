@@ -8,7 +8,7 @@ from bench.record import Record
 from reports.load import load
 from reports.page import write_report
 from reports.summary import Finding, findings
-from tests.reports.conftest import full_set, stable, step_record, unlearning_record
+from tests.reports.conftest import MIB, full_set, stable, step_record, unlearning_record
 
 Write = Callable[..., Path]
 
@@ -46,6 +46,25 @@ def test_collapse_is_counted(write_json: Write) -> None:
         "cnn digits b4 class:3: left running, 1 of 3 zo-ga runs and 3 of 3 fo-ga runs collapse, on average 1.00 and "
         "0.50 T* after completion (one that does not counts as the horizon)."
     )
+
+
+def test_the_arms_that_no_other_beats_are_named(write_json: Write) -> None:
+    """fo-ga-head keeps as much as fo-ga with less memory; Retrain keeps most; of three arms nothing is said."""
+    kept = {"zo-ga": (1, 70.0), "fo-ga": (3, 80.0), "fo-ga-head": (2, 80.0), "retrain": (4, 90.0)}
+    records = [weighed(unlearning_record(arm, 0), mib, ra) for arm, (mib, ra) in kept.items()]
+    assert by_name(write_json, records)["front"].text == (
+        "cnn digits b4 class:3: of 4 arms no other beats these in both peak memory and retain accuracy at completion: "
+        "zo-ga (1.00 MiB, 70.0 %), fo-ga-head (2.00 MiB, 80.0 %), retrain (4.00 MiB, 90.0 %). zo-ga is among them."
+    )
+    beaten = [weighed(unlearning_record("zo-ga", 0), 2, 70.0), *records[1:]]
+    assert by_name(write_json, beaten)["front"].text.endswith(" zo-ga is not among them.")
+    assert "front" not in by_name(write_json, [record for record in records if record.case.method != "fo-ga-head"])
+
+
+def weighed(record: Record, mib: int, kept: float) -> Record:
+    assert record.quality is not None
+    memory = record.memory.model_copy(update={"tensor_peak_bytes": mib * MIB})
+    return record.model_copy(update={"memory": memory, "quality": record.quality.model_copy(update={"ra": kept})})
 
 
 def test_runs_that_cannot_be_compared_are_counted(write_json: Write) -> None:

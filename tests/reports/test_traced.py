@@ -245,11 +245,23 @@ def test_the_sentences_follow_from_the_csv(quick_report: Path, csv: pd.DataFrame
         assert f"of fo-ga, with {peak:.2f} times the live tensors; " in cost["text"]
         of_retrain = (shown(share("completion.joules")(arm, retrained).mean(), ".2g") for arm in (ours, theirs))
         assert "that is {} times Retrain's energy, against {} times.".format(*of_retrain) in cost["text"]
+        front = found["front", setting]["text"]
+        assert re.findall(r"([a-z0-9-]+) \(([0-9.]+) MiB, ([0-9.]+) %\)", front) == unbeaten(cases)
         after = found["stability", setting]["text"]
         assert f"{ours['stability.collapse'].mean():.2f} and {theirs['stability.collapse'].mean():.2f} T*" in after
         for arm in (ours, theirs):
             assert f"{arm['quality.tow'].mean():.3f}" in quality["text"]
             assert f"{arm['quality.ra'].mean():.1f} %" in quality["text"]
+
+
+def unbeaten(cases: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The arms that no other beats in both memory and retain accuracy, by trying every pair."""
+    means = cases.groupby("method").agg(mib=("mib", "max"), kept=("quality.ra", "mean"))
+    return [
+        (str(arm), f"{mib:.2f}", f"{kept:.1f}")
+        for arm, (mib, kept) in means.sort_values("mib").iterrows()
+        if not ((means["mib"] <= mib) & (means["kept"] >= kept) & ((means["mib"] < mib) | (means["kept"] > kept))).any()
+    ]
 
 
 def test_the_statement_says_the_same_alone_as_in_the_page(quick_report: Path, tables: dict[str, Rows]) -> None:
