@@ -79,14 +79,16 @@ def cost_table(results: Results) -> Table | None:
     note = (
         "To T*: mean, and least to greatest over the seeds that completed. Forwards are forward-equivalents: a forward "
         "pass of one batch counts 1, a backward pass 2. The peak is that of live tensors in a step. The shares are of "
-        "Retrain's figure with the same seed. Evaluations along the way count into none of it."
+        "Retrain's figure with the same seed. Evaluations along the way count into none of it. The outcome is how the "
+        "whole run ended, which goes on after completion."
     )
     return _arm_table(
         with_shares(results.of_kind("unlearning")),
         "Cost to completion",
         note,
         lambda runs: (
-            _spreads(completed(runs), columns | shares)
+            {"outcome": _outcomes(runs)}
+            | _spreads(completed(runs), columns | shares)
             | {"energy is": distinct(completed(runs)["energy.basis"]) or MISSING}
         ),
     )
@@ -110,7 +112,7 @@ def stability_table(results: Results) -> Table | None:
             name: interval_text(t_interval(pd.to_numeric(done[column])), form)
             for name, (column, form) in columns.items()
         }
-        return {"collapsed": collapsed, **intervals}
+        return {"outcome": _outcomes(runs), "collapsed": collapsed, **intervals}
 
     rules = results.rules
     note = (
@@ -193,13 +195,16 @@ def _medians(runs: Sequence[pd.DataFrame], column: str) -> Iterator[str]:
 def _arm_table(
     runs: pd.DataFrame, title: str, note: str, cells: Callable[[pd.DataFrame], dict[str, str]]
 ) -> Table | None:
-    """A row for every arm in every setting: how many runs were complete, how they ended, and `cells` of them."""
+    """A row for every arm in every setting: how many runs were complete, and `cells` of them."""
     rows = []
     for setting, arm, of_arm in by_arm(runs):
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in of_arm["outcome"].value_counts().items())
-        head = {"setting": setting, "arm": arm, "complete": completed_text(of_arm), "outcome": outcomes}
+        head = {"setting": setting, "arm": arm, "complete": completed_text(of_arm)}
         rows.append(head | cells(of_arm))
     return Table(title, note, tuple(rows[0]), tuple(tuple(row.values()) for row in rows)) if rows else None
+
+
+def _outcomes(runs: pd.DataFrame) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in runs["outcome"].value_counts().items())
 
 
 def _spreads(frame: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> dict[str, str]:
