@@ -6,10 +6,19 @@ and `Record.notes` says why under the figure's own name ("memory.allocator_peak_
 
 import json
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ValidationError,
+    model_validator,
+)
 
 SCHEMA: Literal[5] = 5
 READABLE = (2, 3, 4, 5)  # each schema added figures to the one before and changed none
@@ -69,12 +78,12 @@ class StepTime(_Strict):
     `times_two_forwards` is the median of the paired ratios; `_q1` and `_q3` are their quartiles.
     """
 
-    step_s: float
-    forward_s: float
-    times_two_forwards: float
-    times_two_forwards_q1: float
-    times_two_forwards_q3: float
-    rounds: int
+    step_s: NonNegativeFloat
+    forward_s: NonNegativeFloat
+    times_two_forwards: NonNegativeFloat
+    times_two_forwards_q1: NonNegativeFloat
+    times_two_forwards_q3: NonNegativeFloat
+    rounds: NonNegativeInt
 
     @property
     def spread(self) -> float:
@@ -94,19 +103,19 @@ class Memory(_Strict):
         process_start_bytes: what it saw of that process before it made the model: Python and torch.
     """
 
-    tensor_peak_bytes: int | None = None
-    tensor_by_category: dict[str, int] | None = None
+    tensor_peak_bytes: NonNegativeInt | None = None
+    tensor_by_category: dict[str, NonNegativeInt] | None = None
     tensor_basis: Literal["measured", "forecast"] = "measured"
-    allocator_peak_bytes: int | None = None
+    allocator_peak_bytes: NonNegativeInt | None = None
     allocator_basis: Literal["peak", "sampled"] = "peak"
-    process_peak_bytes: int | None = None
-    process_start_bytes: int | None = None
+    process_peak_bytes: NonNegativeInt | None = None
+    process_start_bytes: NonNegativeInt | None = None
 
 
 class EnergyShare(_Strict):
     """The part of one kind of hardware: joules of one step, whether a counter measured them, and whose they are."""
 
-    joules_per_step: float
+    joules_per_step: NonNegativeFloat
     basis: Basis
     boundary: Boundary
 
@@ -118,10 +127,10 @@ class StepEnergy(_Strict):
     one. The memory's share is a table value in any case.
     """
 
-    joules_per_step: float | None = None
-    co2e_g_per_step: float | None = None
-    window_s: float
-    steps: int
+    joules_per_step: NonNegativeFloat | None = None
+    co2e_g_per_step: NonNegativeFloat | None = None
+    window_s: NonNegativeFloat
+    steps: NonNegativeInt
     basis: Basis
     cpu: EnergyShare | None = None
     ram: EnergyShare | None = None
@@ -199,10 +208,10 @@ class Completion(_Strict):
     """What it took to reach T*: optimizer steps, seconds, joules, forward-equivalents (forward 1, backward 2)."""
 
     reached: bool
-    step: int | None = None
-    seconds: float | None = None
-    joules: float | None = None
-    forward_equivalents: float | None = None
+    step: NonNegativeInt | None = None
+    seconds: NonNegativeFloat | None = None
+    joules: NonNegativeFloat | None = None
+    forward_equivalents: NonNegativeFloat | None = None
 
 
 class Erased(_Strict):
@@ -233,14 +242,14 @@ class Curve(_Strict):
     A value is None where it was not finite.
     """
 
-    step: list[int]
-    forget_loss: list[float | None]
-    retain_loss: list[float | None]
-    test_loss: list[float | None]
-    forget_accuracy: list[float | None]
-    retain_accuracy: list[float | None]
-    test_accuracy: list[float | None]
-    distance: list[float | None]
+    step: list[NonNegativeInt]
+    forget_loss: list[NonNegativeFloat | None]
+    retain_loss: list[NonNegativeFloat | None]
+    test_loss: list[NonNegativeFloat | None]
+    forget_accuracy: list[NonNegativeFloat | None]
+    retain_accuracy: list[NonNegativeFloat | None]
+    test_accuracy: list[NonNegativeFloat | None]
+    distance: list[NonNegativeFloat | None]
 
     @model_validator(mode="after")
     def _equally_long(self) -> "Curve":
@@ -258,7 +267,7 @@ class Record(_Strict):
     case: Case
     erased: Erased | None = None
     rate: Rate | None = None
-    model_bytes: int
+    model_bytes: NonNegativeInt
     time: StepTime | None = None
     memory: Memory = Memory()
     energy: StepEnergy | None = None
@@ -346,7 +355,7 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
         UnreadableJsonError: the file is missing, truncated, from another tool or of another schema, or holds no case.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         if (path.parent / JOURNAL).exists():
             raise UnreadableJsonError(
@@ -355,6 +364,8 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
             ) from None
         option = shlex.quote(f"--benchmark-json={path}")
         raise UnreadableJsonError(f"{path}: {error.strerror}; make one with: pytest bench/ {option}") from None
+    except IsADirectoryError:
+        raise UnreadableJsonError(f"{path}: a folder; give the JSON in it") from None
     except OSError as error:
         raise UnreadableJsonError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -374,10 +385,11 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
         records = [Record.model_validate(entry["extra_info"]["record"]) for entry in content["benchmarks"]]
     except (ValidationError, KeyError, TypeError) as error:
         raise UnreadableJsonError(f"{path}: damaged: {first_line(error)}; run the suite again") from None
-    cases = [record.case for record in records]
-    twice = next((case for case in cases if cases.count(case) > 1), None) if len(set(cases)) < len(cases) else None
+    twice = next(
+        (label for label, count in Counter(record.case.label for record in records).items() if count > 1), None
+    )
     if twice is not None:
-        raise UnreadableJsonError(f"{path}: damaged: the case {twice.label} is there twice; run the suite again")
+        raise UnreadableJsonError(f"{path}: damaged: the case {twice!r} is there twice; run the suite again")
     if not records:
         raise UnreadableJsonError(
             f"{path}: it holds no finished case; run the command that made it again, with --resume"

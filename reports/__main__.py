@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from reports.compare import as_text, compare
+from bench.record import UnreadableJsonError
+from reports.compare import NothingInCommonError, as_text, compare
 from reports.load import load
-from reports.page import write_report
+from reports.page import NotWrittenError, write_report
 
 LATEST = Path(__file__).resolve().parent / "latest"
 
@@ -16,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         return _compare(given[1:]) if given[:1] == ["compare"] else _draw(given)
-    except ValueError as error:
+    except (UnreadableJsonError, NothingInCommonError, NotWrittenError) as error:
         sys.stderr.write(f"reports: {error}\n")
         return 2
 
@@ -30,11 +31,7 @@ def _draw(given: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=LATEST, help="folder of the report (default: reports/latest)")
     options = parser.parse_args(given)
     results = load(options.json or [LATEST / "benchmark.json"])
-    try:
-        written = write_report(results, options.out)
-    except OSError as error:
-        reason = f"cannot write the report to {options.out}: {error.strerror}; choose another folder with --out"
-        raise ValueError(reason) from None
+    written = write_report(results, options.out)
     sys.stdout.write(f"report: {written[0]} ({len(written)} files)\n")
     return 0
 

@@ -16,12 +16,12 @@ import pandas as pd
 from scipy import stats
 
 from bench.record import Rules
-from reports.load import value_of
+from reports.load import ratio, value_of
 
 Verdict = Literal["supported", "not supported", "not shown"]
 LEAST_SEEDS = 3
 LEVEL = 0.95
-FIRST, ZEROTH, MATCHED = "fo-ga", "zo-ga", "fo-ga-matched"
+FIRST, ZEROTH, MATCHED, RETRAIN = "fo-ga", "zo-ga", "fo-ga-matched", "retrain"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _difference(column: str, sign: int = 1) -> Callable[[pd.Series, pd.Series], 
 
 
 def _ratio(column: str) -> Callable[[pd.Series, pd.Series], float]:
-    return lambda zeroth, first: value_of(zeroth, column) / value_of(first, column)
+    return lambda zeroth, first: ratio(value_of(zeroth, column), value_of(first, column))
 
 
 def _zero(_: Rules) -> float:

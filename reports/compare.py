@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.record import Case, Machine, Memory, Record, read_benchmark_json
+from bench.record import Case, Machine, Memory, Record
+from reports.load import ratio, read
 from reports.origin import commit_text
-from reports.table import MISSING, Table
+from reports.table import MISSING, Table, number
 
 LEDGERS = ("tensor", "allocator", "process")
 HARDWARE = ("processor", "architecture", "cores", "memory_bytes", "accelerator")
@@ -30,18 +31,22 @@ class Comparison:
     notes: tuple[str, ...]
 
 
+class NothingInCommonError(ValueError):
+    """Two files that cannot be compared; the message is one line and says what to do."""
+
+
 def compare(before: Path, after: Path) -> Comparison:
     """What changed from one benchmark JSON to another.
 
     Raises:
         UnreadableJsonError: a file cannot be used.
-        ValueError: the two have no case in common.
+        NothingInCommonError: the two have no case in common.
     """
-    (run, records), (later_run, later_records) = (read_benchmark_json(path) for path in (before, after))
+    (run, records), (later_run, later_records) = (read(path) for path in (before, after))
     first, second = ({record.case: record for record in found} for found in (records, later_records))
     common = [case for case in first if case in second]
     if not common:
-        raise ValueError(f"{before} and {after} have no case in common; compare two runs of one profile")
+        raise NothingInCommonError(f"{before} and {after} have no case in common; compare two runs of one profile")
     differing = _differences(run.machine, later_run.machine, HARDWARE)
     software = _differences(run.machine, later_run.machine, SOFTWARE)
     rows = tuple(_row(first[case], second[case], alike=not differing) for case in common)
@@ -99,8 +104,8 @@ def _time(before: Record, after: Record) -> str:
         old.times_two_forwards_q1 <= new.times_two_forwards_q3
         and new.times_two_forwards_q1 <= old.times_two_forwards_q3
     )
-    factor = new.times_two_forwards / old.times_two_forwards
-    return f"{new.times_two_forwards:.2f} (x{factor:.2f}{', within spread' if overlap else ''})"
+    factor = number(ratio(new.times_two_forwards, old.times_two_forwards), ".2f")
+    return f"{new.times_two_forwards:.2f} (x{factor}{', within spread' if overlap else ''})"
 
 
 def _completion(before: Record, after: Record) -> str:

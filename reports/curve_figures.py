@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from reports.drawing import Drawing, line_legend, line_style, plain_numbers, span
+from reports.drawing import Drawing, line_legend, line_style, plain_numbers, span, titled
 from reports.load import Results
 from reports.style import QUIET, ArmStyle, arm_style
 
@@ -27,7 +27,7 @@ LOSSES = ("forget_loss", "retain_loss")
 UNITS = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
 SEEDS = "A thin line a seed ({}), the thick one their median while all last."
 TIME = (
-    "Steps are divided by each run's own T*, the first evaluation at which the forget set is forgotten, marked at 1. A "
+    "Steps are divided by each run's own T*, the time of completion, marked at 1. A "
     f"run is drawn to its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; "
     "runs that never complete, or have nothing to forget, are left out."
 )
@@ -134,7 +134,7 @@ def _figure(curves: pd.DataFrame, columns: Sequence[str], against: Against) -> F
         for axes, column in zip(row, columns, strict=True):
             _panel(axes, curves[curves["setting"] == setting], column, against, style)
             subset, figured = column.split("_")
-            axes.set_title(f"{setting}: {subset} {figured}", fontsize=10)
+            titled(axes, f"{setting}: {subset} {figured}")
             axes.set_ylabel(UNITS[figured])
     line_legend(figure, style)
     return figure
@@ -164,6 +164,8 @@ def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, styl
         some = curves.groupby("method")["seed"].rank(method="dense") <= MOST_LINES
         completions = curves[some & (curves["relative_step"] == 1)]
         axes.scatter(completions[against.column], completions[column], c=completions["method"].map(style.palette), s=18)
+    if curves[column].nunique() == 1:
+        axes.set_ylim(curves[column].iloc[0] / 10, max(curves[column].iloc[0] * 10, 1))
     if against.logarithmic:
         axes.set_xscale("log")
     if column in LOSSES:

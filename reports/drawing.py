@@ -1,9 +1,10 @@
 """A figure with its words, and what the figures have in common: panels, ticks, one legend."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -17,6 +18,7 @@ from reports.style import ArmStyle
 
 PANELS_ACROSS = 3
 LEGEND_ENTRY_INCHES = 2
+TITLE_LETTERS = 42  # in a line, above a panel
 FEW_DECADES = 200
 
 
@@ -49,6 +51,11 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=digits))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def titled(axes: Axes, text: str, loc: Literal["left", "center"] = "center") -> None:
+    """A title in as many lines as it takes."""
+    axes.set_title(textwrap.fill(text, TITLE_LETTERS), fontsize=10, loc=loc)
 
 
 def shared_legend(figure: Figure) -> None:

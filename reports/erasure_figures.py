@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.drawing import Drawing, marker_legend, panels, plain_numbers, span
+from reports.claims import RETRAIN
+from reports.drawing import Drawing, marker_legend, panels, plain_numbers, span, titled
 from reports.load import MIB, Results
 from reports.shares import SHARED, completed, retrain_of, with_shares
 from reports.style import FAINT, QUIET, ArmStyle, arm_style
@@ -27,7 +28,6 @@ def completion_cost(results: Results) -> Drawing | None:
     """Time, energy and forward-equivalents to completion, as shares of Retrain's."""
     runs = _arms(completed(with_shares(results.of_kind("unlearning"))))
     shares = {f"{column} share": f"{name} / Retrain's" for name, column in SHARED.items() if name != "peak"}
-    runs = runs[runs["completion.step"] > 0]
     shares = {column: name for column, name in shares.items() if runs[column].notna().any()}
     if not shares:
         return None
@@ -46,7 +46,7 @@ def completion_cost(results: Results) -> Drawing | None:
 def quality_gaps(results: Results) -> Drawing | None:
     """UA, RA, TA and MIA at completion, as differences to Retrain's of the same seed."""
     runs = results.of_kind("unlearning")
-    if "retrain" not in set(runs["method"]):
+    if RETRAIN not in set(runs["method"]):
         return None
     retrained = retrain_of(runs)
     gaps = {column: pd.to_numeric(runs[column]) - pd.to_numeric(retrained[column]) for column in QUALITIES}
@@ -74,7 +74,7 @@ def pareto(results: Results) -> Drawing | None:
     figure, places = panels(len(settings), height=3.0, across=2)
     for axes, setting in zip(places, settings, strict=True):
         _pareto_panel(axes, points[points["setting"] == setting], style)
-        axes.set_title(setting, fontsize=10)
+        titled(axes, setting)
     marker_legend(figure, style)
     return Drawing(
         "Peak memory against utility kept",
@@ -141,7 +141,7 @@ def _by_arm(runs: pd.DataFrame, columns: dict[str, str], logarithmic: bool, refe
             axes.set_xlabel(label)
         row[0].set_yticks(range(len(arms[setting])), arms[setting])
         row[0].invert_yaxis()
-        row[0].set_title(setting, fontsize=10, loc="left")
+        titled(row[0], setting, loc="left")
     return figure
 
 
@@ -159,7 +159,7 @@ def _marks(axes: Axes, runs: pd.DataFrame, column: str, order: Sequence[str], st
 
 
 def _arms(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[runs["method"] != "retrain"]
+    return runs[runs["method"] != RETRAIN]
 
 
 def _seeds(runs: pd.DataFrame) -> str:

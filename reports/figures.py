@@ -70,19 +70,22 @@ STEP_FIGURES = (
         "energy out.",
     ),
 )
+BESIDE_RETRAIN = (
+    "it takes a run of an arm that completed with something to forget, and one of Retrain with the same seed."
+)
 NONE_COMPLETED = "this run has no ascent that completed with something to forget."
 ERASURE_FIGURES = (
     Pair(
         "completion-cost",
         completion_cost,
         cost_table,
-        "No figure of cost over Retrain's: it takes a completed run of an arm and Retrain with the same seed.",
+        f"No figure of cost over Retrain's: {BESIDE_RETRAIN}",
     ),
     Pair(
         "quality-gaps",
         quality_gaps,
         quality_table,
-        "No figure of quality against Retrain: it takes a completed run of an arm and Retrain with the same seed.",
+        f"No figure of quality against Retrain: {BESIDE_RETRAIN}",
     ),
     Pair(
         "pareto",

@@ -4,20 +4,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from bench.record import Case, Curve, Kind, Record, Rules, Run, read_benchmark_json
+from bench.record import Case, Curve, Kind, Record, Rules, Run, UnreadableJsonError, read_benchmark_json
 
+Model = TypeVar("Model", bound=BaseModel)
 MIB = 2**20
 CATEGORY = "memory.tensor_by_category."
-SETTING = (
-    "A setting, such as cnn digits b32 class:3, is a model, its data, the batch size and what is to be forgotten: "
-    "class:K is a class, random:F a random share."
-)
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,11 @@ def load(paths: Sequence[Path]) -> Results:
     """Read benchmark JSON files of the suite.
 
     Raises:
-        UnreadableJsonError: a file is missing, truncated, from another tool or of another schema, or holds no case.
+        UnreadableJsonError: a file is missing, truncated, from another tool or of another schema, holds no case, or
+            two are of one run.
     """
-    files = [read_benchmark_json(path) for path in paths]
+    files = [read(path) for path in paths]
+    _no_run_twice(paths, [run for run, _ in files])
     cases, curves = [], []
     for number, (run, records) in enumerate(files, start=1):
         rules = {f"rules.{name}": bound for name, bound in run.rules}
@@ -63,6 +62,16 @@ def load(paths: Sequence[Path]) -> Results:
             if record.curve is not None:
                 curves.append((number, record, record.curve))
     return Results(tuple(run for run, _ in files), pd.DataFrame(cases), _evaluations(curves))
+
+
+def read(path: Path) -> tuple[Run, list[Record]]:
+    """A file's run and records, in printable characters: a name may hold a line feed.
+
+    Raises:
+        UnreadableJsonError: it cannot be used.
+    """
+    run, records = read_benchmark_json(path)
+    return _printable_model(run), [_printable_model(record) for record in records]
 
 
 def categories(cases: pd.DataFrame) -> list[str]:
@@ -76,11 +85,40 @@ def value_of(row: pd.Series, column: str) -> float:
     return math.nan if value is None else float(value)
 
 
+def ratio(value: float, whole: float) -> float:
+    """One figure over another; NaN where that is nothing or not known."""
+    return value / whole if whole > 0 else math.nan
+
+
+def _printable_model(model: Model) -> Model:
+    """The model with every character that has no look of its own as its code; the very model where there is none."""
+    changes = {name: _printable(value) for name, value in model if _printable(value) is not value}
+    return model.model_copy(update=changes) if changes else model
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return _printable_model(value)
+    if isinstance(value, dict) and any(_printable(word) is not word for item in value.items() for word in item):
+        return {_printable(key): _printable(word) for key, word in value.items()}
+    if isinstance(value, str) and not value.isprintable():
+        return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in value)
+    return value
+
+
+def _no_run_twice(paths: Sequence[Path], runs: Sequence[Run]) -> None:
+    seen: dict[tuple[str, str], Path] = {}
+    for path, run in zip(paths, runs, strict=True):
+        first = seen.setdefault((run.fingerprint, run.started), path)
+        if first is not path:
+            raise UnreadableJsonError(f"{path}: the same run as {first}; give it once")
+
+
 def _flat(record: Record) -> dict[str, Any]:
     """The record without its curve as one level of columns, the same for every record but for memory categories."""
     values = _joined("", record.model_dump(exclude={"curve", "notes", "schema_version"}))
     reasons = "; ".join(f"{name}: {reason}" for name, reason in record.notes.items())
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row: dict[str, Any] = dict.fromkeys(FIELDS)
     row |= {name: value for name, value in values.items() if name in row or name.startswith(CATEGORY)}
     return {name.removeprefix("case."): value for name, value in row.items()} | {"notes": reasons}
 
@@ -109,7 +147,7 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 _ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category"}
-COLUMNS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
+FIELDS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
 
 
 def _evaluations(curves: Sequence[tuple[int, Record, Curve]]) -> pd.DataFrame:

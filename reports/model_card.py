@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.record import Run
-from reports.claims import ZEROTH
+from reports.claims import RETRAIN, ZEROTH
 from reports.origin import hardware
 from reports.table import distinct, number
 
@@ -28,7 +28,7 @@ def model_cards(done: pd.DataFrame, run: Run) -> Iterator[ModelCard]:
     Args:
         done: completed runs, with their emissions as `co2e` in grams.
     """
-    known = done[done["co2e"].notna() & (done["method"] != "retrain")]
+    known = done[done["co2e"].notna() & (done["method"] != RETRAIN)]
     for setting, cases in known.groupby("setting", sort=False):
         arm = ZEROTH if ZEROTH in set(cases["method"]) else str(cases["method"].iloc[0])
         of_arm = cases[cases["method"] == arm]

@@ -1,5 +1,6 @@
 """The report on disk: one page that needs no network, the figures, the records as CSV, the summary, the statement."""
 
+import errno
 import io
 import re
 import tempfile
@@ -9,36 +10,55 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from reports import style
+from reports import style, sustainability
 from reports.columns import CURVE_COLUMNS, columns_table
 from reports.drawing import Drawing
 from reports.figures import ERASURE_FIGURES, STEP_FIGURES
-from reports.load import SETTING, Results
+from reports.inline_svg import for_the_page
+from reports.load import Results
 from reports.origin import commit_text, hardware, machine_table
-from reports.sections import Section, sections
+from reports.sections import Exhibit, Section, sections
 from reports.summary import as_data, dumps
+from reports.words import ARMS, COMPLETE, MEASURES, SETTING
 
-MOST_ROWS = 500  # of a table in the page
+MOST_ROWS = 300  # of a table in the page
 CURVE_DIGITS = 6  # significant, in curves.csv
+
+
+class NotWrittenError(Exception):
+    """The report cannot be written where it should be; the message is one line and says what to do."""
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
     """Draw everything and put it into `folder`, replacing a former report file by file; figures only it had go.
 
     Raises:
-        OSError: the folder cannot be written. A former report in it is as it was if anything goes wrong while drawing;
-            the page is put there last.
+        NotWrittenError: the folder cannot be written. A former report in it is then as it was, and so it is if anything
+            goes wrong while drawing.
 
     Returns:
         The files written, the page first.
     """
     style.use()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
-        staged = Path(workshop)
-        _write(results, staged)
-        names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name == "index.html", name))
-        written = [(staged / name).replace(folder / name) for name in names][::-1]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
+            _write(results, Path(workshop))
+            return _put(Path(workshop), folder)
+    except OSError as error:
+        where = error.filename2 or error.filename or folder
+        raise NotWrittenError(
+            f"cannot write the report: {where}: {error.strerror}; choose another folder with --out"
+        ) from None
+
+
+def _put(staged: Path, folder: Path) -> list[Path]:
+    """Everything into its place, the page last."""
+    names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name == "index.html", name))
+    for name in names:
+        if (folder / name).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder is in the way", folder / name)
+    written = [(staged / name).replace(folder / name) for name in names][::-1]
     for stale in _figures_in(folder) - set(written):
         stale.unlink()
     return written
@@ -53,14 +73,8 @@ def _figures_in(folder: Path) -> set[Path]:
 
 def _write(results: Results, staged: Path) -> None:
     parts = list(sections(results))
-    drawings = {
-        f"{part.name}{exhibit.name}": exhibit.drawing
-        for part in parts
-        for group in part.groups
-        for exhibit in group.exhibits
-        if exhibit.drawing is not None
-    }
-    svg = {stem: _save(drawing, staged / stem) for stem, drawing in drawings.items()}
+    exhibits = [(part.name, exhibit) for part in parts for group in part.groups for exhibit in group.exhibits]
+    svg = {f"{part}{exhibit.name}": _save(exhibit, staged, part) for part, exhibit in exhibits if exhibit.drawing}
     content = {
         "sections": parts,
         "svg": svg,
@@ -69,6 +83,10 @@ def _write(results: Results, staged: Path) -> None:
         "commit_text": commit_text,
         "MOST_ROWS": MOST_ROWS,
         "SETTING": SETTING,
+        "COMPLETE": COMPLETE,
+        "ARMS": ARMS,
+        "MEASURES": MEASURES,
+        "NO_STATEMENT": sustainability.MISSING,
     }
     for template in ("index.html", "summary.md", "sustainability.md"):
         text = _templates().get_template(f"{template}.j2").render(content)
@@ -99,35 +117,28 @@ def _summary(part: Section) -> dict[str, Any]:
 
 
 def _sustainability(part: Section) -> dict[str, Any]:
-    said = part.statement
-    return (
-        {} if said is None else {"headline": said.headline, "evidence": said.evidence, "notes": said.notes} | said.data
-    )
+    return sustainability.as_data(part.statement)
 
 
-def _save(drawing: Drawing, stem: Path) -> Markup:
-    """Write the figure as PNG, PDF and SVG; return the SVG element, to stand in the page."""
+def _save(exhibit: Exhibit, staged: Path, part: str) -> Markup:
+    """Write the figure as SVG, PNG and PDF; return the SVG element, to stand in the page."""
+    assert exhibit.drawing is not None
+    whole = exhibit.whole or exhibit.drawing
+    stem = f"{part}{exhibit.name}"
+    svg = _svg(whole)
+    (staged / f"{stem}.svg").write_text(svg, encoding="utf-8")
+    whole.figure.savefig(staged / f"{stem}.png")
+    whole.figure.savefig(staged / f"{stem}.pdf", metadata={"CreationDate": None})
+    element = for_the_page(svg if whole is exhibit.drawing else _svg(exhibit.drawing), stem)
+    return Markup(element)  # noqa: S704 (matplotlib's own output, which escapes its text)
+
+
+def _svg(drawing: Drawing) -> str:
     drawing.figure.draw_without_rendering()
     drawing.figure.set_layout_engine(None)  # it is laid out; every format would do that again
     buffer = io.StringIO()
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
-    stem.with_suffix(".svg").write_text(svg, encoding="utf-8")
-    drawing.figure.savefig(stem.with_suffix(".png"))
-    drawing.figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
-    element = style.follow_the_page(_shorter(svg[svg.index("<svg") :]))
-    return Markup(_own_ids(element, stem.name))  # noqa: S704 (matplotlib's own output, which escapes its text)
-
-
-def _shorter(svg: str) -> str:
-    """Without comments and indentation, and with coordinates to a hundredth of a point."""
-    bare = re.sub(r"<!--.*?-->|^ +", "", svg, flags=re.DOTALL | re.MULTILINE)
-    return re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found.group()), bare)
-
-
-def _own_ids(svg: str, name: str) -> str:
-    """Ids that no other figure of the page has."""
-    return re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", svg)
+    return buffer.getvalue()
 
 
 def _templates() -> Environment:

@@ -10,6 +10,7 @@ from reports.claims import Claim, claims
 from reports.drawing import Drawing
 from reports.figures import ERASURE_FIGURES, STEP_FIGURES, Pair
 from reports.load import Results
+from reports.names import drawable
 from reports.origin import hardware
 from reports.side_by_side import side_by_side_table
 from reports.step_tables import step_table
@@ -18,7 +19,7 @@ from reports.sustainability import Statement, statement
 from reports.table import Table, anchor
 from reports.unlearning_tables import quality_table, stability_table, verdict_table
 
-MOST_PANELS = 12  # of a figure; more would be no figure, and a page of tens of MB
+MOST_IN_FILES = 24  # models or settings of a figure; beyond that it is no picture any more
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,13 @@ class Exhibit:
     Attributes:
         name: of the figure's files.
         drawing, table: None where there is nothing to show.
+        whole: the figure as the files have it, of more models or settings than the page.
         missing: why there is no figure; empty for a table that has none.
     """
 
     name: str
     drawing: Drawing | None
+    whole: Drawing | None
     table: Table | None
     missing: str = ""
 
@@ -116,30 +119,59 @@ def _section(one: Results, run: Run, device: str, name: str, title: str) -> Sect
 
 
 def _steps(one: Results) -> Group:
-    models = list(one.of_kind("step")["model"].unique())
-    few = replace(one, cases=one.cases[one.cases["model"].isin(models[:MOST_PANELS])])
-    exhibits = (*_exhibits(one, few, STEP_FIGURES), Exhibit("", None, step_table(one)))
-    missing = "This run has no single steps; those of quick and step-cost do."
-    return Group("Single steps", exhibits if len(models) else (), missing, _undrawn(models, "models"))
+    return _group(
+        one,
+        "Single steps",
+        of="model",
+        most=12,
+        names=list(one.of_kind("step")["model"].unique()),
+        pairs=STEP_FIGURES,
+        last=step_table(one),
+        missing="This run has no single steps; those of quick and step-cost do.",
+    )
 
 
 def _erasures(one: Results) -> Group:
-    settings = list(one.of_kind("unlearning")["setting"].unique())
-    few = _where(one, lambda frame: frame["setting"].isin(settings[:MOST_PANELS]))
-    exhibits = (*_exhibits(one, few, ERASURE_FIGURES), Exhibit("", None, stability_table(one)))
-    missing = "This run has no whole erasures; those of quick and digits do."
-    return Group("Whole erasures", exhibits if len(settings) else (), missing, _undrawn(settings, "settings"))
+    return _group(
+        one,
+        "Whole erasures",
+        of="setting",
+        most=4,
+        names=list(one.of_kind("unlearning")["setting"].unique()),
+        pairs=ERASURE_FIGURES,
+        last=stability_table(one),
+        missing="This run has no whole erasures; those of quick and digits do.",
+    )
 
 
-def _undrawn(names: Sequence[str], what: str) -> str:
-    figures = f"The figures are of the first {MOST_PANELS} of {len(names)} {what}; the tables have all."
-    return figures if len(names) > MOST_PANELS else ""
-
-
-def _exhibits(one: Results, few: Results, pairs: Iterable[Pair]) -> Iterator[Exhibit]:
-    """Figures of few models or settings, tables of all."""
+def _group(
+    one: Results,
+    title: str,
+    *,
+    of: str,
+    most: int,
+    names: Sequence[str],
+    pairs: Iterable[Pair],
+    last: Table | None,
+    missing: str,
+) -> Group:
+    """Figures of so many models or settings in the page, and of more in the files; tables of all."""
+    if not names:
+        return Group(title, (), missing, "")
+    few, more = (
+        drawable(_where(one, lambda frame, count=count: frame[of].isin(names[:count])))  # type: ignore[misc]
+        for count in (most, MOST_IN_FILES)
+    )
+    exhibits = []
     for pair in pairs:
-        yield Exhibit(pair.name, pair.draw(few), pair.tabulate(one), pair.missing)
+        drawing = pair.draw(few)
+        whole = pair.draw(more) if len(names) > most else drawing
+        exhibits.append(Exhibit(pair.name, drawing, whole, pair.tabulate(one), pair.missing))
+    undrawn = (
+        f"The figures here are of the first {most} of {len(names)} {of}s; the files beside this page show "
+        f"{'all' if len(names) <= MOST_IN_FILES else f'the first {MOST_IN_FILES}'}, the tables have all."
+    )
+    return Group(title, (*exhibits, Exhibit("", None, None, last)), missing, undrawn if len(names) > most else "")
 
 
 def _where(results: Results, rows: Callable[[pd.DataFrame], pd.Series]) -> Results:

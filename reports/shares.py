@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from reports.claims import RETRAIN
 from reports.load import MIB
 from reports.style import arm_style
 
@@ -16,8 +17,8 @@ SHARED = {
 
 
 def completed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that reached completion."""
-    return runs[runs["completion.reached"] == True]  # noqa: E712
+    """The runs that reached completion, and had something to forget."""
+    return runs[(runs["completion.reached"] == True) & (runs["completion.step"] > 0)]  # noqa: E712
 
 
 def by_arm(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -28,8 +29,10 @@ def by_arm(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def completed_text(runs: pd.DataFrame) -> str:
-    """How many of the runs reached completion."""
-    return f"{len(completed(runs))} of {len(runs)}"
+    """How many of the runs reached completion, of those that had something to forget."""
+    idle = int((runs["completion.step"] == 0).sum())
+    counts = f"{len(completed(runs))} of {len(runs) - idle}"
+    return f"{counts} ({idle} had nothing to forget)" if idle else counts
 
 
 def with_shares(runs: pd.DataFrame) -> pd.DataFrame:
@@ -37,12 +40,13 @@ def with_shares(runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs.assign(mib=pd.to_numeric(runs["memory.tensor_peak_bytes"]) / MIB)
     retrained = retrain_of(runs)
     for column in SHARED.values():
-        runs[f"{column} share"] = pd.to_numeric(runs[column]) / pd.to_numeric(retrained[column])
+        whole = pd.to_numeric(retrained[column])
+        runs[f"{column} share"] = pd.to_numeric(runs[column]) / whole.where(whole > 0)
     return runs
 
 
 def retrain_of(runs: pd.DataFrame) -> pd.DataFrame:
     """Retrain's row of the same setting and seed for every row; NaN where it was not run."""
-    retrained = runs[runs["method"] == "retrain"].set_index(["setting", "seed"])
+    retrained = runs[runs["method"] == RETRAIN].set_index(["setting", "seed"])
     keys = pd.MultiIndex.from_frame(runs[["setting", "seed"]])
     return retrained.reindex(keys).set_axis(runs.index)

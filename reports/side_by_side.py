@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.claims import FIRST, ZEROTH
-from reports.load import Results
+from reports.load import Results, ratio
 from reports.shares import SHARED, completed, completed_text, with_shares
 from reports.table import MISSING, Table, distinct, number
+from reports.words import listed
 
 TITLE = f"{ZEROTH} and {FIRST} side by side"
+MOST_SETTINGS = 4  # that have sentences of their own
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,6 @@ class SideBySide:
         setting: model, data, batch size and scenario.
         ours, theirs: of zeroth- and of first-order ascent, a row a seed with which both completed something.
         seeds: how many zeroth-order ascent was run with.
-        idle: with how many of them it had nothing to forget.
         complete: how many runs of either completed.
     """
 
@@ -73,7 +74,6 @@ class SideBySide:
     ours: pd.DataFrame
     theirs: pd.DataFrame
     seeds: int
-    idle: int
     complete: tuple[str, str]
 
     @property
@@ -92,9 +92,8 @@ class SideBySide:
         """What to say where no seed has both; else empty."""
         if not self.ours.empty:
             return ""
-        counts = (f"{arm} completed {count} runs" for arm, count in zip((ZEROTH, FIRST), self.complete, strict=True))
-        idle = f"; with {self.idle} of {self.seeds} seeds there was nothing to forget" if self.idle else ""
-        return f"{self.setting}: there is no pair of runs to compare; {', '.join(counts)}{idle}."
+        counts = (f"{arm} with {count}" for arm, count in zip((ZEROTH, FIRST), self.complete, strict=True))
+        return f"{self.setting}: there is no seed with which both completed; {listed(counts)}."
 
     def means(self, figure: Figure) -> tuple[float, float]:
         """Of zeroth- and of first-order ascent, over the seeds that have the figure."""
@@ -103,13 +102,17 @@ class SideBySide:
 
     def ratio(self, figure: Figure) -> float:
         """Zeroth- over first-order; NaN where that is nothing."""
-        ours, theirs = self.means(figure)
-        return ours / theirs if theirs > 0 else math.nan
+        return ratio(*self.means(figure))
 
-    def collapsed(self) -> tuple[str, str]:
-        """How many of the runs whose end is known collapsed."""
+    def some(self, figure: Figure) -> str:
+        """How many of the seeds have zeroth-order ascent's figure, if not all."""
+        known = self.ours[figure.column].notna().sum()
+        return "" if known == len(self.ours) else f" (with {known} of {len(self.ours)} seeds)"
+
+    def collapsed(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """How many runs of either collapsed, of how many whose end is known."""
         known = [runs["stability.collapsed"].dropna() for runs in (self.ours, self.theirs)]
-        ours, theirs = (f"{(runs == True).sum()} of {len(runs)}" if len(runs) else MISSING for runs in known)  # noqa: E712
+        ours, theirs = ((int((runs == True).sum()), len(runs)) for runs in known)  # noqa: E712
         return ours, theirs
 
 
@@ -138,21 +141,15 @@ def _of_setting(cases: pd.DataFrame) -> SideBySide | None:
     if any(arm.empty for arm in arms):
         return None
     complete = completed_text(arms[0]), completed_text(arms[1])
-    ours, theirs = (_with_work(arm).set_index("seed", drop=False) for arm in arms)
+    ours, theirs = (completed(arm).set_index("seed", drop=False) for arm in arms)
     both = ours.index.intersection(theirs.index)
     return SideBySide(
         setting=str(cases["setting"].iloc[0]),
         ours=ours.loc[both],
         theirs=theirs.loc[both],
         seeds=arms[0]["seed"].nunique(),
-        idle=arms[0].loc[arms[0]["completion.step"] == 0, "seed"].nunique(),
         complete=complete,
     )
-
-
-def _with_work(runs: pd.DataFrame) -> pd.DataFrame:
-    done = completed(runs)
-    return done[done["completion.step"] > 0]
 
 
 def _rows(both: SideBySide) -> Iterator[tuple[str, ...]]:
@@ -165,8 +162,9 @@ def _rows(both: SideBySide) -> Iterator[tuple[str, ...]]:
         name = f"{figure.name} ({both.basis})" if figure is ENERGY else figure.name
         figures = (number(ours, figure.form), number(theirs, figure.form))
         yield (both.setting, name, *figures, _against(both, figure), seeds)
-    if both.collapsed() != (MISSING, MISSING):
-        yield (both.setting, "collapsed after completion", *both.collapsed(), "", seeds)
+    counts = [f"{collapsed} of {known}" if known else MISSING for collapsed, known in both.collapsed()]
+    if counts != [MISSING, MISSING]:
+        yield (both.setting, "collapsed after completion", *counts, "", seeds)
 
 
 def _against(both: SideBySide, figure: Figure) -> str:

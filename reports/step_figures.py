@@ -12,15 +12,12 @@ from reports.budgets import BUDGETS
 from reports.drawing import PANELS_ACROSS, Drawing, legend_above, panels, plain_numbers, shared_legend, span
 from reports.load import CATEGORY, MIB, Results, categories
 from reports.style import FAINT, OKABE_ITO, PAPER, ArmStyle, arm_style
+from reports.words import ESTIMATED
 
 MOST_TICKS = 12
 HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++")
-FORECAST = " A hollow marker is a forecast from the shapes of the tensors, where the step could not be run."
-ESTIMATED = (
-    " The estimate is processor time times a table power plus a fixed guess for the memory, which counts while "
-    "nothing is done, too: it adds nothing to the time."
-)
-LEDGERS = {
+HOLLOW = " A hollow marker is a forecast from the shapes of the tensors, where the step could not be run."
+LEDGER_WORDS = {
     "tensor": (
         "live tensors",
         "Tensor ledger: bytes of live tensors at their peak, parameters and batch included; exact, so there is no "
@@ -42,18 +39,18 @@ LEDGERS = {
 def memory(results: Results, ledger: str = "tensor") -> Drawing | None:
     """One ledger's peak of one step against batch size, with a device's budgets as lines."""
     column = f"memory.{ledger}_peak_bytes"
-    steps = results.of_kind("step").dropna(subset=[column])
+    steps = _positive(results, column)
     if steps.empty:
         return None
     forecast = (steps["memory.tensor_basis"] == "forecast") & (ledger == "tensor")
     steps = steps.assign(mib=pd.to_numeric(steps[column]) / MIB, hollow=forecast)
-    whose, words = LEDGERS[ledger]
+    whose, words = LEDGER_WORDS[ledger]
     figure = _against_batch_size(steps, "mib", f"peak of {whose} (MiB)")
     for axes in figure.axes:
         _budgets(axes)
     return Drawing(
         f"Peak memory of one step: {whose}",
-        f"{words}{FORECAST if forecast.any() else ''} Grey lines are budgets of {', '.join(BUDGETS)}, where they "
+        f"{words}{HOLLOW if forecast.any() else ''} Grey lines are budgets of {', '.join(BUDGETS)}, where they "
         "are in range. Both axes are logarithmic.",
         f"Peak memory of {whose} in MiB against batch size, one panel a model, one line an arm.",
         figure,
@@ -93,7 +90,7 @@ def composition(results: Results) -> Drawing | None:
 
 def step_time(results: Results) -> Drawing | None:
     """One step as a multiple of two forward passes, against batch size."""
-    steps = results.of_kind("step").dropna(subset=["time.times_two_forwards"])
+    steps = _positive(results, "time.times_two_forwards")
     if steps.empty:
         return None
     figure = _against_batch_size(steps, "time.times_two_forwards", "times two forward passes")
@@ -111,11 +108,11 @@ def step_time(results: Results) -> Drawing | None:
 
 def step_energy(results: Results) -> Drawing | None:
     """Energy of one step against batch size."""
-    steps = results.of_kind("step").dropna(subset=["energy.joules_per_step"])
+    steps = _positive(results, "energy.joules_per_step")
     if steps.empty:
         return None
     basis = " and ".join(sorted(steps["energy.basis"].unique()))
-    estimated = ESTIMATED if "estimated" in basis else ""
+    estimated = f" {ESTIMATED}" if "estimated" in basis else ""
     return Drawing(
         f"Energy of one step ({basis})",
         f"One window of {span(steps['energy.window_s'], '.1f')} s a case, by CodeCarbon in process mode; no "
@@ -134,6 +131,12 @@ def largest_batches(results: Results) -> pd.DataFrame:
     steps = steps[steps["batch_size"] == steps.groupby("model")["batch_size"].transform("max")]
     place = {arm: index for index, arm in enumerate(arm_style(steps["method"]).order)}
     return steps.assign(place=steps["method"].map(place)).sort_values("place", kind="stable")
+
+
+def _positive(results: Results, column: str) -> pd.DataFrame:
+    """The step cases with such a figure that a logarithmic axis can show."""
+    steps = results.of_kind("step")
+    return steps[pd.to_numeric(steps[column]) > 0]
 
 
 def _stack(axes: Axes, of_model: pd.DataFrame) -> None:

@@ -7,8 +7,8 @@ from functools import partial
 import pandas as pd
 
 from reports.claims import FIRST, ZEROTH
-from reports.load import CATEGORY, MIB, Results, categories, value_of
-from reports.step_figures import LEDGERS, largest_batches
+from reports.load import CATEGORY, MIB, Results, categories, ratio, value_of
+from reports.step_figures import LEDGER_WORDS, largest_batches
 from reports.style import arm_style
 from reports.table import MISSING, Table, distinct, number
 
@@ -57,8 +57,8 @@ def time_comparison(results: Results) -> Table | None:
     for where, by_arm in _by_model_and_batch(steps):
         if ZEROTH in by_arm:
             taken = {arm: value_of(row, "time.times_two_forwards") for arm, row in by_arm.items()}
-            ratios = (taken.get(arm, math.nan) / taken[ZEROTH] for arm in arms)
-            rows.append((*where, _times_two_forwards(by_arm[ZEROTH]), *(number(ratio, ".2f") for ratio in ratios)))
+            ratios = (ratio(taken.get(arm, math.nan), taken[ZEROTH]) for arm in arms)
+            rows.append((*where, _times_two_forwards(by_arm[ZEROTH]), *(number(each, ".2f") for each in ratios)))
     note = (
         f"Over two forwards: median and quartiles of the paired ratios of {ZEROTH}. The other columns: the arm's "
         f"median over two forwards, divided by {ZEROTH}'s; above 1 it takes longer."
@@ -72,7 +72,9 @@ def memory_comparison(results: Results, ledger: str = "tensor") -> Table | None:
     peak = _tensor_peak if ledger == "tensor" else partial(_peak, ledger=ledger)
     steps = results.of_kind("step").dropna(subset=[f"memory.{ledger}_peak_bytes"])
     note = FORECAST if ledger == "tensor" and (steps["memory.tensor_basis"] == "forecast").any() else ""
-    return _comparison(steps, f"memory.{ledger}_peak_bytes", f"Peak of {LEDGERS[ledger][0]} in a step, MiB", note, peak)
+    return _comparison(
+        steps, f"memory.{ledger}_peak_bytes", f"Peak of {LEDGER_WORDS[ledger][0]} in a step, MiB", note, peak
+    )
 
 
 def energy_comparison(results: Results) -> Table | None:
@@ -110,8 +112,8 @@ def _comparison(
     for where, by_arm in _by_model_and_batch(steps):
         cells = {arm: cell(row) for arm, row in by_arm.items()}
         values = {arm: value_of(row, column) for arm, row in by_arm.items()}
-        ratio = values.get(ZEROTH, math.nan) / values.get(FIRST, math.nan)
-        rows.append((*where, *(cells.get(arm, MISSING) for arm in arms), number(ratio, ".2f")))
+        share = ratio(values.get(ZEROTH, math.nan), values.get(FIRST, math.nan))
+        rows.append((*where, *(cells.get(arm, MISSING) for arm in arms), number(share, ".2f")))
     columns = ("model", "batch", *arms, f"{ZEROTH} over {FIRST}")
     return Table(title, note, columns, tuple(rows)) if rows else None
 

@@ -1,6 +1,5 @@
 """How every figure looks: Okabe-Ito colours, and a marker and a line style of its own for each arm."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -74,11 +73,6 @@ def arm_style(methods: Iterable[str]) -> ArmStyle:
 INK, QUIET, FAINT, LINE, PAPER = "#1b1b1b", "#666666", "#999999", "#dddddd", "#ffffff"
 # In the page these follow the reader's light or dark: the custom properties of templates/style.css.
 FOLLOWING = {INK: "ink", OKABE_ITO[0]: "ink", QUIET: "quiet", FAINT: "quiet", LINE: "line", PAPER: "paper"}
-
-
-def follow_the_page(svg: str) -> str:
-    """A drawing whose ink, lines and ground are the page's."""
-    return re.sub("|".join(FOLLOWING), lambda found: f"var(--{FOLLOWING[found.group()]})", svg)
 
 
 def use() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.claims import FIRST, ZEROTH, Claim
+from reports.claims import FIRST, RETRAIN, ZEROTH, Claim
 from reports.erasure_figures import pareto_points
 from reports.load import Results
 from reports.side_by_side import (
@@ -16,6 +16,7 @@ from reports.side_by_side import (
     ENERGY,
     ENERGY_OF_RETRAIN,
     KEPT,
+    MOST_SETTINGS,
     PEAK,
     STEPS,
     TIME,
@@ -25,7 +26,8 @@ from reports.side_by_side import (
     SideBySide,
     side_by_side,
 )
-from reports.table import MISSING, anchor, number
+from reports.table import anchor, range_text
+from reports.words import listed
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,21 @@ class Finding:
 
 
 def findings(results: Results) -> list[Finding]:
-    """What the cases of one run and device say about zeroth- against first-order ascent; empty without both."""
+    """What the cases of one run and device say about zeroth- against first-order ascent; empty without both.
+
+    Of many settings, the least and the greatest figures.
+    """
     steps, runs = results.of_kind("step"), results.of_kind("unlearning")
-    points = pareto_points(results)
+    both = side_by_side(runs)
+    compared = [one for one in both if not one.nothing]
     found = list(_steps(steps))
-    for both in side_by_side(runs):
-        found += [*_erasure(both), *_front(both.setting, points[points["setting"] == both.setting])]
-    return found
+    if len(compared) > MOST_SETTINGS:
+        return [*found, *_erasures(compared, f"In {len(compared)} settings")]
+    points = pareto_points(results)
+    for one in compared:
+        found += [*_erasures([one], one.where), *_front(one.setting, points[points["setting"] == one.setting])]
+    nothing = [Finding("completion", one.nothing, TITLE, {"setting": one.setting}) for one in both if one.nothing]
+    return found + nothing[:MOST_SETTINGS]
 
 
 def as_data(claims: Sequence[Claim], found: Sequence[Finding]) -> dict[str, Any]:
@@ -93,7 +103,7 @@ def _steps(steps: pd.DataFrame) -> Iterator[Finding]:
         forecast = " or a forecast of them" if (steps["memory.tensor_basis"] == "forecast").any() else ""
         yield Finding(
             "memory",
-            f"The live tensors of a {ZEROTH} step{forecast} peak at {_range(ratios, '.2f')} times those of {FIRST} "
+            f"The live tensors of a {ZEROTH} step{forecast} peak at {range_text(ratios, '.2f')} times those of {FIRST} "
             f"({_scope(ratios)}).",
             "Peak of live tensors in a step, MiB",
             {"least ratio": ratios.min(), "greatest ratio": ratios.max(), "cases": len(ratios)},
@@ -102,7 +112,7 @@ def _steps(steps: pd.DataFrame) -> Iterator[Finding]:
     if not ratios.empty:
         yield Finding(
             "time",
-            f"A {FIRST} step takes {_range(ratios, '.2f')} times as long as one of {ZEROTH} ({_scope(ratios)}).",
+            f"A {FIRST} step takes {range_text(ratios, '.2f')} times as long as one of {ZEROTH} ({_scope(ratios)}).",
             f"Time of a step, against {ZEROTH}",
             {"least ratio": ratios.min(), "greatest ratio": ratios.max(), "cases": len(ratios)},
         )
@@ -112,7 +122,9 @@ def _ratios(steps: pd.DataFrame, column: str, arm: str, other: str) -> pd.Series
     """One arm's figure over another's, by model and batch size."""
     known = steps.dropna(subset=[column]).set_index(["model", "batch_size", "method"])[column].astype(float)
     wide = known.unstack()
-    return (wide[arm] / wide[other]).dropna() if {arm, other} <= set(wide.columns) else pd.Series(dtype=float)
+    if not {arm, other} <= set(wide.columns):
+        return pd.Series(dtype=float)
+    return (wide[arm] / wide[other].where(wide[other] > 0)).dropna()
 
 
 def _scope(ratios: pd.Series) -> str:
@@ -121,58 +133,76 @@ def _scope(ratios: pd.Series) -> str:
     return f"{count} model{'s' if count > 1 else ''}, batch {batches.min()} to {batches.max()}"
 
 
-def _erasure(both: SideBySide) -> Iterator[Finding]:
-    """What one setting says."""
-    if both.nothing:
-        yield Finding("completion", both.nothing, TITLE, {"setting": both.setting})
-        return
-    for describe in (_cost, _quality, _stability):
-        yield from describe(both)
+def _erasures(compared: Sequence[SideBySide], where: str) -> Iterator[Finding]:
+    """What one setting says, or many."""
+    for name, text, figures in (
+        ("cost", _cost(compared), (STEPS, TIME, ENERGY, ENERGY_OF_RETRAIN, PEAK)),
+        ("quality", _quality(compared), (TOW, KEPT)),
+        ("stability", _stability(compared), (COLLAPSE,)),
+    ):
+        if text:
+            yield Finding(name, f"{where}: {text}.", TITLE, _values(compared, *figures))
 
 
-def _cost(both: SideBySide) -> Iterator[Finding]:
-    dear = TIME if math.isnan(both.ratio(ENERGY)) else ENERGY
-    steps, spent, peak = (number(both.ratio(figure), figure.ratio) for figure in (STEPS, dear, PEAK))
-    what = "time" if dear is TIME else f"energy ({both.basis})"
-    shares = [number(share, ENERGY_OF_RETRAIN.form) for share in both.means(ENERGY_OF_RETRAIN)]
-    retrain = "" if MISSING in shares else f"; that is {shares[0]} times Retrain's energy, against {shares[1]} times"
-    yield Finding(
-        "cost",
-        f"{both.where}: to the same level of forgetting {ZEROTH} takes {steps} times the steps and {spent} times the "
-        f"{what} of {FIRST}, with {peak} times the live tensors{retrain}.",
-        TITLE,
-        _values(both, STEPS, TIME, ENERGY, ENERGY_OF_RETRAIN, PEAK),
+def _cost(compared: Sequence[SideBySide]) -> str:
+    ratios = {figure: _span([one.ratio(figure) for one in compared], figure.ratio) for figure in (STEPS, ENERGY, TIME)}
+    basis = " and ".join(dict.fromkeys(one.basis for one in compared))
+    dear = f"{ratios[ENERGY]} times the energy ({basis})" if ratios[ENERGY] else f"{ratios[TIME]} times the time"
+    peak = _span([one.ratio(PEAK) for one in compared], PEAK.ratio)
+    ours, theirs = _spans(compared, ENERGY_OF_RETRAIN)
+    some = compared[0].some(ENERGY_OF_RETRAIN) if len(compared) == 1 else ""
+    return (
+        f"to the same level of forgetting {ZEROTH} takes {ratios[STEPS]} times the steps and {dear} of {FIRST}"
+        + (f", with {peak} times the live tensors" if peak else "")
+        + (f"; its energy is {ours} times Retrain's, {FIRST}'s {theirs} times{some}" if ours and theirs else "")
     )
 
 
-def _quality(both: SideBySide) -> Iterator[Finding]:
-    tow, kept = ([number(mean, figure.form) for mean in both.means(figure)] for figure in (TOW, KEPT))
-    yield Finding(
-        "quality",
-        f"{both.where}: at completion {ZEROTH} is at ToW {tow[0]} and keeps {kept[0]} % retain accuracy, {FIRST} "
-        f"{tow[1]} and {kept[1]} %.",
-        TITLE,
-        _values(both, TOW, KEPT),
+def _quality(compared: Sequence[SideBySide]) -> str:
+    words = [
+        (f"at completion {ZEROTH} is at ToW {{}}, {FIRST} at {{}}", _spans(compared, TOW)),
+        (f"{ZEROTH} keeps {{}} % retain accuracy, {FIRST} {{}} %", _spans(compared, KEPT)),
+    ]
+    return "; ".join(text.format(*figures) for text, figures in words if all(figures))
+
+
+def _stability(compared: Sequence[SideBySide]) -> str:
+    ours, theirs = _spans(compared, COLLAPSE)
+    if not ours or not theirs:
+        return ""
+    counts = [tuple(map(sum, zip(*(one.collapsed()[place] for one in compared), strict=True))) for place in (0, 1)]
+    runs = [
+        f"{collapsed} of {known} {arm} runs" for (collapsed, known), arm in zip(counts, (ZEROTH, FIRST), strict=True)
+    ]
+    return (
+        f"left running, {listed(runs)} collapse, on average {ours} and {theirs} T* after completion (a run that does "
+        "not collapse counts with its horizon)"
     )
 
 
-def _stability(both: SideBySide) -> Iterator[Finding]:
-    collapse = [number(mean, COLLAPSE.form) for mean in both.means(COLLAPSE)]
-    if MISSING in collapse:
-        return
-    counts = both.collapsed()
-    yield Finding(
-        "stability",
-        f"{both.where}: left running, {counts[0]} {ZEROTH} runs and {counts[1]} {FIRST} runs collapse, on average "
-        f"{collapse[0]} and {collapse[1]} T* after completion (one that does not counts as the horizon).",
-        TITLE,
-        _values(both, COLLAPSE),
-    )
+def _spans(compared: Sequence[SideBySide], figure: Figure) -> tuple[str, str]:
+    """Least to greatest of the settings' means, of zeroth- and of first-order ascent."""
+    ours, theirs = zip(*(one.means(figure) for one in compared), strict=True)
+    return _span(ours, figure.form), _span(theirs, figure.form)
+
+
+def _span(values: Sequence[float], form: str) -> str:
+    """Empty where one is not known."""
+    return "" if any(map(math.isnan, values)) else range_text(values, form)
+
+
+def _values(compared: Sequence[SideBySide], *figures: Figure) -> dict[str, Any]:
+    """The means by arm and figure, unrounded, for each setting."""
+    values: dict[str, list[Any]] = {"setting": [one.setting for one in compared]}
+    for figure in figures:
+        for place, arm in enumerate((ZEROTH, FIRST)):
+            values[f"{arm} {figure.name}"] = [one.means(figure)[place] for one in compared]
+    return values if len(compared) > 1 else {name: of_one[0] for name, of_one in values.items()}
 
 
 def _front(setting: str, points: pd.DataFrame) -> Iterator[Finding]:
     """Which arms are worth their memory, where there are more than the two and Retrain."""
-    if len(points) <= len((ZEROTH, FIRST, "retrain")):
+    if len(points) <= len((ZEROTH, FIRST, RETRAIN)):
         return
     best = points[points["front"]].sort_values("mib").set_index("method")[["mib", "mean"]]
     described = ", ".join(f"{arm} ({mib:.2f} MiB, {kept:.1f} %)" for arm, mib, kept in best.itertuples())
@@ -186,18 +216,6 @@ def _front(setting: str, points: pd.DataFrame) -> Iterator[Finding]:
         | {f"{arm} {PEAK.name}": mib for arm, mib in best["mib"].items()}
         | {f"{arm} {KEPT.name}": kept for arm, kept in best["mean"].items()},
     )
-
-
-def _values(both: SideBySide, *figures: Figure) -> dict[str, Any]:
-    """The means, unrounded, by arm and figure."""
-    named = {figure.name: both.means(figure) for figure in figures}
-    return {"setting": both.setting} | {
-        f"{arm} {name}": means[place] for name, means in named.items() for place, arm in enumerate((ZEROTH, FIRST))
-    }
-
-
-def _range(values: pd.Series, form: str) -> str:
-    return " to ".join(dict.fromkeys(number(value, form) for value in (values.min(), values.max())))
 
 
 def _without_nan(data: Any) -> Any:

@@ -1,11 +1,11 @@
 """The tables of the sustainability statement: one request, a thousand, where the energy comes from, search, samples."""
 
-import math
+from collections.abc import Iterator
 
 import pandas as pd
 
 from bench.record import Run
-from reports.budgets import smallest_budget
+from reports.budgets import BUDGETS, smallest_budget
 from reports.load import MIB
 from reports.shares import by_arm, completed, completed_text
 from reports.table import MISSING, Table, distinct, number, spread
@@ -23,46 +23,35 @@ def request_table(runs: pd.DataFrame) -> Table:
     Args:
         runs: with the shares of Retrain's figures, and the emissions as `co2e` in grams.
     """
-    rows = []
     basis = distinct(completed(runs)["energy.basis"])
-    for setting, arm, cases in by_arm(runs):
-        done = completed(cases)
-        tensors, process = (pd.to_numeric(cases[f"memory.{name}_peak_bytes"]).max() for name in ("tensor", "process"))
-        forecast = " (forecast)" if (cases["memory.tensor_basis"] == "forecast").any() else ""
-        rows.append(
-            (
-                setting,
-                arm,
-                completed_text(cases),
-                spread(done, "completion.joules", ".2g"),
-                spread(done.assign(mg=1000 * done["co2e"]), "mg", ".2g"),
-                spread(done, "completion.seconds", ".2g"),
-                spread(done, "completion.joules share", ".2g"),
-                spread(done, "completion.seconds share", ".2g"),
-                number(tensors / MIB, ".2f") + forecast,
-                number(process / MIB, ".0f"),
-                MISSING if math.isnan(tensors) else smallest_budget(tensors),
-            )
-        )
-    columns = (
-        "setting",
-        "arm",
-        "complete",
-        f"energy, J ({basis})" if basis else "energy, J",
-        "SCI, mg CO2e",
-        "time, s",
-        "energy over Retrain's",
-        "time over Retrain's",
-        "live tensors, MiB",
-        "process, MiB",
-        "live tensors fit into",
-    )
+    columns = {
+        f"energy, J ({basis})" if basis else "energy, J": "completion.joules",
+        "SCI, mg CO2e": "mg",
+        "time, s": "completion.seconds",
+        "energy over Retrain's": "completion.joules share",
+        "time over Retrain's": "completion.seconds share",
+    }
+    rows = []
+    for setting, arm, cases in by_arm(runs.assign(mg=1000 * runs["co2e"])):
+        cells = (spread(completed(cases), column, ".2g") for column in columns.values())
+        rows.append((setting, arm, completed_text(cases), *cells, *_peaks(cases)))
+    heads = ("setting", "arm", "complete", *columns, "live tensors, MiB", "fit into", "process, MiB", "fits into")
     note = (
         "Up to completion: mean, and least to greatest over the seeds that completed. SCI is (E x I) + M per R with R "
         f"= one erasure request (ISO/IEC 21031). {NO_MAKING} Two ledgers of a step's peak: live tensors, what the arm "
-        "itself needs; and the process, Python and torch included, which is what this implementation needs."
+        "itself needs; and the process, Python and torch included, which is what this implementation needs; and the "
+        f"smallest of {', '.join(BUDGETS)} that holds it."
     )
-    return Table("One erasure request", note, columns, tuple(rows))
+    return Table("One erasure request", note, heads, tuple(rows))
+
+
+def _peaks(cases: pd.DataFrame) -> Iterator[str]:
+    """Of live tensors and of the process, each with the smallest budget that holds it."""
+    for ledger, form in (("tensor", ".2f"), ("process", ".0f")):
+        peak = pd.to_numeric(cases[f"memory.{ledger}_peak_bytes"]).max()
+        forecast = ledger == "tensor" and (cases["memory.tensor_basis"] == "forecast").any()
+        yield number(peak / MIB, form) + (" (forecast)" if forecast else "")
+        yield MISSING if pd.isna(peak) else smallest_budget(peak)
 
 
 def rate_table(runs: pd.DataFrame) -> Table | None:
@@ -111,7 +100,7 @@ def basis_table(done: pd.DataFrame) -> Table | None:
     for setting, arm, cases in by_arm(known):
         parts = (_share(cases, name) for name in ACCOUNTED)
         window = spread(cases, "energy.window_s", ".1f")
-        grid = f"{cases['intensity'].mean():.0f} ({distinct(cases['energy.country'])})"
+        grid = f"{number(cases['intensity'].mean(), '.0f')} ({distinct(cases['energy.country'])})"
         rows.append((setting, arm, distinct(cases["energy.basis"]), *parts, window, grid))
     heads = tuple(f"{name}, J" for name in ACCOUNTED.values())
     columns = ("setting", "arm", "basis", *heads, "window, s", "grid, g CO2e/kWh")
@@ -159,13 +148,17 @@ def erased_table(runs: pd.DataFrame) -> Table | None:
         (
             str(case["setting"]),
             str(case["seed"]),
+            str(case["dataset"]),
             f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}",
             str(case["erased.digest"]),
         )
         for _, case in known.iterrows()
     )
     note = (
-        "The hash is SHA-256 over the fingerprint of the data and the samples' indices in the training data, "
-        "ascending, joined by line feeds."
+        "The hash names the samples: SHA-256 over the fingerprint of the data and the samples' indices in the training "
+        "data, ascending, joined by line feeds. The fingerprint is SHA-256 over the classes, every pixel and every "
+        "label, as ImageData.fingerprint of bench/workloads/datasets.py has it."
     )
-    return Table("What was to be forgotten", note, ("setting", "seed", "samples", "hash"), rows) if rows else None
+    return (
+        Table("What was to be forgotten", note, ("setting", "seed", "data", "samples", "hash"), rows) if rows else None
+    )

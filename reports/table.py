@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -49,10 +50,14 @@ def anchor(title: str) -> str:
 
 
 def number(value: float, form: str) -> str:
-    """The number as `form` has it, `MISSING` for NaN; ".2g" is two significant digits, and never an exponent."""
-    if pd.isna(value):
+    """The number as `form` has it; `MISSING` where it is not finite.
+
+    ".2g" is two significant digits, and never an exponent; a nought has no sign.
+    """
+    if pd.isna(value) or math.isinf(value):
         return MISSING
-    return _significant(value, int(form[1:-1])) if form.endswith("g") else format(value, form)
+    text = _significant(value, int(form[1:-1])) if form.endswith("g") else format(value, form)
+    return text.replace("-", "") if text.strip("-0.,") == "" else text
 
 
 def distinct(values: pd.Series) -> str:
@@ -61,12 +66,20 @@ def distinct(values: pd.Series) -> str:
 
 
 def spread(frame: pd.DataFrame, column: str, form: str) -> str:
-    """Mean and range over the rows that have a value."""
+    """Mean and range over the rows that have a value, and how many those are, if not all."""
     values = pd.to_numeric(frame[column]).dropna()
     if values.empty:
         return MISSING
     mean, low, high = (number(value, form) for value in (values.mean(), values.min(), values.max()))
-    return mean if low == high else f"{mean} ({low} to {high})"
+    brackets = [f"{low} to {high}"] if low != high else []
+    brackets += [f"n = {len(values)}"] if len(values) < len(frame) else []
+    return f"{mean} ({', '.join(brackets)})" if brackets else mean
+
+
+def range_text(values: Iterable[float], form: str) -> str:
+    """Least to greatest, or the one that all are."""
+    known = list(values)
+    return " to ".join(dict.fromkeys(number(value, form) for value in (min(known), max(known))))
 
 
 def interval_text(interval: Interval, form: str) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from reports.claims import LEAST_SEEDS, Claim, t_interval
+from reports.claims import LEAST_SEEDS, RETRAIN, Claim, t_interval
 from reports.curve_figures import ASCENTS, at_time, drawn
 from reports.erasure_figures import pareto_points
 from reports.load import Results
 from reports.shares import SHARED, by_arm, completed, completed_text, with_shares
 from reports.table import MISSING, Table, distinct, interval_text, number, spread
+from reports.words import COMPLETE
 
 TIMES = (0.5, 1.0, 2.0, 4.0)
 
@@ -55,12 +56,12 @@ def quality_table(results: Results) -> Table | None:
         "relearn steps": ("quality.relearn_steps", ".0f"),
     }
     note = (
-        "At T*, the first evaluation at which forget accuracy is at or below chance (class) or Retrain's (random): the "
-        "mean, and least to greatest over the seeds that completed. UA, RA, TA and MIA in percent. MIA is the share of "
-        "the forget set that an attacker takes for samples the model has not seen; MIA AUC is how well the loss tells "
-        "forget samples from unseen ones of their kind, 0.5 being chance; relearn steps are what fine-tuning needs to "
-        "bring the forget accuracy back, over the runs where that happened at all: few of them mean that the data were "
-        "hidden rather than forgotten. For all of them the target is Retrain's value. ToW is 1 for Retrain itself."
+        f"{COMPLETE} Here at T*: the mean, and least to greatest over the seeds that completed. UA, RA, TA and MIA in "
+        "percent. MIA is the share of the forget set that an attacker takes for samples the model has not seen; MIA "
+        "AUC is how well the loss tells forget samples from unseen ones of their kind, 0.5 being chance; relearn steps "
+        "are what fine-tuning needs to bring the forget accuracy back, over the runs where that happened at all: few "
+        "of them mean that the data were hidden rather than forgotten. For all of them the target is Retrain's value. "
+        "ToW is 1 for Retrain itself."
     )
     runs = results.of_kind("unlearning")
     return _arm_table(runs, "Quality at completion", note, lambda runs: _spreads(completed(runs), columns))
@@ -118,13 +119,13 @@ def stability_table(results: Results) -> Table | None:
     note = (
         "From T* to the horizon: mean and 95 % t-interval over the seeds that have a figure. Collapse: retain accuracy "
         "(RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never happened, 0 "
-        "where RA was within 5 points of chance at T* already. "
+        "where RA was within 5 points of chance at T* already. Evaluations are some 0.05 T* apart, or a step. "
         "RA lost is in points. Matched displacement: the model is farther from the original than at T* by "
         f"{rules.matched_distance:g} of the original's norm; matched forget loss: it is {rules.matched_rise:g} nats "
         "higher than at T*."
     )
     runs = results.of_kind("unlearning")
-    return _arm_table(runs[runs["method"] != "retrain"], "After completion", note, cells)
+    return _arm_table(runs[runs["method"] != RETRAIN], "After completion", note, cells)
 
 
 def displacement_table(results: Results) -> Table | None:

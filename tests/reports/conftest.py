@@ -178,7 +178,7 @@ def quick_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def write_json(tmp_path: Path) -> Callable[..., Path]:
     def write(records: Iterable[Record] | None = None, name: str = "benchmark.json", processor: str = "A CPU") -> Path:
-        run = run_on(MACHINE.model_copy(update={"processor": processor}))
+        run = run_on(MACHINE.model_copy(update={"processor": processor})).model_copy(update={"fingerprint": name})
         entries = [
             {"name": record.case.id, "extra_info": {"record": record.model_dump(mode="json")}}
             for record in (full_set() if records is None else records)

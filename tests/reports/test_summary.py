@@ -33,8 +33,8 @@ def test_an_erasure_is_compared_at_completion(write_json: Write) -> None:
     found = by_name(write_json, runs)
     assert found["cost"].text == (
         "cnn digits b4 class:3: to the same level of forgetting zo-ga takes 3.0 times the steps and 1.0 times the "
-        "energy (estimated) of fo-ga, with 1.00 times the live tensors; that is 1.0 times Retrain's energy, against "
-        "1.0 times."
+        "energy (estimated) of fo-ga, with 1.00 times the live tensors; its energy is 1.0 times Retrain's, fo-ga's 1.0 "
+        "times."
     )
     assert found["quality"].values["zo-ga RA, %"] == 81
 
@@ -44,7 +44,7 @@ def test_collapse_is_counted(write_json: Write) -> None:
     runs += [stable(unlearning_record("fo-ga", seed), collapse=0.5, collapsed=True) for seed in range(3)]
     assert by_name(write_json, runs)["stability"].text == (
         "cnn digits b4 class:3: left running, 1 of 3 zo-ga runs and 3 of 3 fo-ga runs collapse, on average 1.00 and "
-        "0.50 T* after completion (one that does not counts as the horizon)."
+        "0.50 T* after completion (a run that does not collapse counts with its horizon)."
     )
 
 
@@ -74,8 +74,8 @@ def test_runs_that_cannot_be_compared_are_counted(write_json: Write) -> None:
     runs = [Record.model_validate(nothing), unlearning_record("zo-ga", 1, None)]
     runs += [unlearning_record("fo-ga", seed) for seed in (0, 1)]
     assert by_name(write_json, runs)["completion"].text == (
-        "cnn digits b4 class:3: there is no pair of runs to compare; zo-ga completed 1 of 2 runs, fo-ga completed 2 of "
-        "2 runs; with 1 of 2 seeds there was nothing to forget."
+        "cnn digits b4 class:3: there is no seed with which both completed; zo-ga with 0 of 1 (1 had nothing to "
+        "forget) and fo-ga with 2 of 2."
     )
 
 
@@ -114,4 +114,7 @@ def test_the_files_say_the_same(write_json: Write, tmp_path: Path) -> None:
     assert len(part["findings"]) == 4
     assert all(finding["text"].replace("*", "\\*") in text for finding in part["findings"])
     for statement, claim in part["claims"].items():
-        assert f"- {statement}: **{claim['verdict']}**." in text
+        verdicts = [test["verdict"] for test in claim["tests"]]
+        counts = ", ".join(f"{verdicts.count(one)} {one}" for one in ("supported", "not supported", "not shown"))
+        of = f"of {len(verdicts)} test{'s' if len(verdicts) > 1 else ''}"
+        assert f"- {statement}: **{claim['verdict']}** ({of} {counts})." in text

@@ -10,13 +10,14 @@ from bench.record import Record
 from reports.load import load
 from reports.page import write_report
 from reports.sustainability import (
-    ESTIMATED,
     NO_GUARANTEE,
     NOT_METERED,
     NOTHING_COMPLETED,
+    TWO_PASSES,
     Statement,
     statement,
 )
+from reports.words import ESTIMATED
 from tests.reports.conftest import step_record, unlearning_record
 
 Write = Callable[..., Path]
@@ -57,8 +58,8 @@ def test_a_request_is_in_the_units_it_says(write_json: Write) -> None:
     assert row["time, s"] == "1.5"
     assert row["energy over Retrain's"] == "0.50"
     assert row["time over Retrain's"] == "0.25"
-    assert (row["live tensors, MiB"], row["live tensors fit into"]) == ("1.00", "64 MiB")
-    assert row["process, MiB"] == "n/a"
+    assert (row["live tensors, MiB"], row["fit into"]) == ("1.00", "64 MiB")
+    assert (row["process, MiB"], row["fits into"]) == ("n/a", "n/a")
 
 
 def test_a_thousand_requests_are_a_thousand_times_one(write_json: Write) -> None:
@@ -101,12 +102,14 @@ def test_if_it_costs_more_the_first_sentence_says_so_and_what_that_buys(write_js
 def test_if_it_costs_less_nothing_is_bought(write_json: Write) -> None:
     (sentence,) = of(write_json, trio(joules=5.0)).headline
     assert "takes 0.50 times the energy (estimated) of one by fo-ga" in sentence
-    assert "; its step peaks at 0.50 times fo-ga's live tensors. Retraining from scratch takes more: zo-ga" in sentence
+    assert (
+        "; it has a step that peaks at 0.50 times fo-ga's live tensors. Retraining from scratch takes more" in sentence
+    )
 
 
 def test_a_peak_that_is_no_less_is_not_called_a_gain(write_json: Write) -> None:
     (sentence,) = of(write_json, trio(joules=70.0, mib=4)).headline
-    assert "; its step peaks at 2.00 times fo-ga's live tensors. " in sentence
+    assert "; it buys nothing: it has a step that peaks at 2.00 times fo-ga's live tensors. " in sentence
 
 
 def attacked(record: Record, mia: float | None, relearned: int | None) -> Record:
@@ -121,9 +124,9 @@ def test_the_evidence_of_forgetting_is_said_beside_retrains(write_json: Write) -
     records += [attacked(unlearning_record("retrain", seed), 80.0 + 10 * seed, 10 + 20 * seed) for seed in (0, 1)]
     records += [unlearning_record("fo-ga", 0), unlearning_record("zo-ga", 2, completed=None)]
     assert of(write_json, records).evidence == (
-        "cnn digits b4 class:3: of the forget set, an attacker takes 65.0 % after zo-ga, 85.0 % after retrain for "
-        "samples that the model has not seen; as many steps of fine-tuning bring the forget set back: 3 after zo-ga, "
-        "20 after retrain.",
+        "cnn digits b4 class:3: of the forget set, an attacker takes 65.0 % after zo-ga and 85.0 % after retrain for "
+        "samples that the model has not seen; the number of steps in which fine-tuning brings it back is 3 after zo-ga "
+        "and 20 after retrain.",
     )
 
 
@@ -140,9 +143,9 @@ def test_without_an_attack_or_relearning_there_is_no_evidence(write_json: Write)
 
 
 def test_an_estimate_is_said_to_add_nothing_to_the_time(write_json: Write) -> None:
-    assert ESTIMATED in of(write_json, trio()).notes
+    assert f"{ESTIMATED} {TWO_PASSES}" in of(write_json, trio()).notes
     measured = [record.model_copy(update={"energy": as_measured(record)}) for record in trio()]
-    assert ESTIMATED not in of(write_json, measured).notes
+    assert not any(ESTIMATED in note for note in of(write_json, measured).notes)
     assert of(write_json, measured).notes[-1] == NO_GUARANTEE
 
 
@@ -158,15 +161,15 @@ def test_where_nothing_completed_nothing_is_said_of_metering(write_json: Write) 
     assert NOT_METERED not in notes
 
 
-def test_what_took_nothing_has_emitted_nothing(write_json: Write) -> None:
-    """A seed with which there was nothing to erase: no joules and so no grams, in the same mean."""
+def test_where_there_was_nothing_to_forget_nothing_was_erased(write_json: Write) -> None:
+    """Such a seed is counted apart and lends no nought to a mean."""
     nothing = unlearning_record("zo-ga", 1).model_dump()
     nothing["completion"] |= {"step": 0, "joules": 0.0, "seconds": 0.0}
     nothing["energy"] = None
     records = [costing(unlearning_record("zo-ga", 0), 20.0), Record.model_validate(nothing)]
     row = rows(of(write_json, records), "One erasure request")["zo-ga"]
-    assert row["energy, J (estimated)"] == "10 (0 to 20)"
-    assert row["SCI, mg CO2e"] == "1.0 (0 to 2.0)"
+    assert row["complete"] == "1 of 1 (1 had nothing to forget)"
+    assert (row["energy, J (estimated)"], row["SCI, mg CO2e"]) == ("20", "2.0")
 
 
 def as_measured(record: Record) -> object:
@@ -210,8 +213,7 @@ def test_runs_that_never_completed_are_counted_and_lend_no_figure(write_json: Wr
     never = [record for record in trio() if record.case.method != "zo-ga"] + [unlearning_record("zo-ga", 0, None)]
     found = of(write_json, never)
     assert found.headline == (
-        "cnn digits b4 class:3: there is no pair of runs to compare; zo-ga completed 0 of 1 runs, fo-ga completed 3 of "
-        "3 runs.",
+        "cnn digits b4 class:3: there is no seed with which both completed; zo-ga with 0 of 1 and fo-ga with 3 of 3.",
     )
     assert rows(found, "One erasure request")["zo-ga"]["energy, J (estimated)"] == "n/a"
 

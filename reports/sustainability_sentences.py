@@ -1,0 +1,124 @@
+"""The sentences of the sustainability statement: what an erasure costs against what, and what was shown about it."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from reports.claims import FIRST, RETRAIN, ZEROTH
+from reports.shares import completed
+from reports.side_by_side import (
+    ENERGY,
+    ENERGY_OF_RETRAIN,
+    MOST_SETTINGS,
+    PEAK,
+    TIME,
+    TIME_OF_RETRAIN,
+    Figure,
+    SideBySide,
+    side_by_side,
+)
+from reports.style import arm_style
+from reports.table import distinct, number, range_text
+from reports.words import listed
+
+
+def headline(runs: pd.DataFrame) -> Iterator[str]:
+    """What zeroth-order ascent costs and buys over first-order ascent, at the same level of forgetting, by setting.
+
+    Of many settings, the least and the greatest figures; where only one of the two was run, what that one takes.
+    """
+    both = side_by_side(runs)
+    compared = [one for one in both if not one.nothing]
+    if len(compared) > MOST_SETTINGS:
+        yield _comparison(compared, f"In {len(compared)} settings")
+    else:
+        yield from (_comparison([one], one.where) for one in compared)
+    yield from [one.nothing for one in both if one.nothing][:MOST_SETTINGS]
+    alone = completed(runs[~runs["setting"].isin([one.setting for one in both]) & (runs["method"] != RETRAIN)])
+    for setting, cases in [*alone.groupby("setting", sort=False)][:MOST_SETTINGS]:
+        arm = min(cases["method"], key=arm_style([ZEROTH, *cases["method"]]).order.index)
+        yield _alone(str(setting), arm, cases[cases["method"] == arm])
+
+
+def evidence(runs: pd.DataFrame) -> Iterator[str]:
+    """What was shown about forgetting, by setting: the ascents beside Retrain, at completion."""
+    for setting, cases in [*completed(runs).groupby("setting", sort=False)][:MOST_SETTINGS]:
+        by_arm = {arm: cases[cases["method"] == arm] for arm in (ZEROTH, FIRST, RETRAIN)}
+        said = [*_attack(by_arm), *_leak(by_arm), *_relearning(by_arm)]
+        if said:
+            yield f"{setting}: {'; '.join(said)}."
+
+
+def _comparison(compared: Sequence[SideBySide], where: str) -> str:
+    metered = not any(math.isnan(both.ratio(ENERGY)) for both in compared)
+    what, dear, share = ("energy", ENERGY, ENERGY_OF_RETRAIN) if metered else ("time", TIME, TIME_OF_RETRAIN)
+    basis = f" ({' and '.join(dict.fromkeys(both.basis for both in compared))})" if metered else ""
+    costs, peaks = ([both.ratio(figure) for both in compared] for figure in (dear, PEAK))
+    taken = f"{range_text(costs, dear.ratio)} times the {what}{basis} of one by {FIRST} to the same level of forgetting"
+    cost = f"an erasure by {ZEROTH} takes {taken}{_bought(costs, peaks)}."
+    return f"{where}: {cost}{_against_retrain(compared, share, what)}"
+
+
+def _bought(costs: Sequence[float], peaks: Sequence[float]) -> str:
+    """What the step's memory has to do with it."""
+    if any(map(math.isnan, peaks)):
+        return ""
+    at = f"a step that peaks at {range_text(peaks, PEAK.ratio)} times {FIRST}'s live tensors"
+    if min(costs) > 1 and max(peaks) < 1:
+        return f"; what that buys is {at}"
+    return f"; it buys nothing: it has {at}" if min(costs) > 1 and min(peaks) >= 1 else f"; it has {at}"
+
+
+def _against_retrain(compared: Sequence[SideBySide], share: Figure, what: str) -> str:
+    shares = [both.means(share)[0] for both in compared]
+    if any(map(math.isnan, shares)):
+        return ""
+    some = "".join(both.some(share) for both in compared) if len(compared) == 1 else ""
+    return f" {_retraining(shares, what)}{some}."
+
+
+def _retraining(shares: Sequence[float], what: str) -> str:
+    text = range_text(shares, ".2g")
+    if text == "1.0":
+        return f"Retraining from scratch takes as much {what}"
+    than = "less: " if min(shares) > 1 else "more: " if max(shares) < 1 else "from less to more: "
+    return f"Retraining from scratch takes {than}{ZEROTH} takes {text} times its {what}"
+
+
+def _alone(setting: str, arm: str, runs: pd.DataFrame) -> str:
+    """What an arm takes where there is nothing to compare it with but Retrain."""
+    seconds, joules, share = (
+        float(pd.to_numeric(runs[column]).mean())
+        for column in ("completion.seconds", "completion.joules", "completion.seconds share")
+    )
+    energy = "" if math.isnan(joules) else f" and {number(joules, '.2g')} J ({distinct(runs['energy.basis'])})"
+    retrain = "" if math.isnan(share) else f", {number(share, '.2g')} times the time of retraining from scratch"
+    return f"{setting}: an erasure by {arm} takes {number(seconds, '.2g')} s{energy}{retrain}."
+
+
+def _attack(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
+    taken = _means(runs, "quality.mia", ".1f", " %")
+    if taken:
+        yield f"of the forget set, an attacker takes {taken} for samples that the model has not seen"
+
+
+def _leak(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
+    told = _means(runs, "quality.mia_auc", ".3f", "")
+    if told:
+        yield f"the loss tells its samples from unseen ones with an AUC of {told}, 0.5 being chance"
+
+
+def _relearning(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
+    back = _means(runs, "quality.relearn_steps", ".0f", "")
+    if back and pd.to_numeric(runs[RETRAIN]["quality.relearn_steps"]).mean() == 0:
+        yield "relearning shows nothing here, as a model that never saw the samples knows nearly all of them"
+    elif back:
+        yield f"the number of steps in which fine-tuning brings it back is {back}"
+
+
+def _means(runs: dict[str, pd.DataFrame], column: str, form: str, unit: str) -> str:
+    """By arm, where there is one; empty if there is none but Retrain's."""
+    means = {arm: float(pd.to_numeric(of_arm[column]).mean()) for arm, of_arm in runs.items()}
+    known = {arm: f"{number(mean, form)}{unit} after {arm}" for arm, mean in means.items() if not math.isnan(mean)}
+    return listed(known.values()) if set(known) - {RETRAIN} else ""
