@@ -20,6 +20,7 @@ from reports.table import Table, anchor
 from reports.unlearning_tables import quality_table, stability_table, verdict_table
 
 MOST_IN_FILES = 24  # models or settings of a figure; beyond that it is no picture any more
+MOST_SETTINGS_IN_PAGE = 4  # all arms with five seeds take 0.7 MB each
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _steps(one: Results) -> Group:
         one,
         "Single steps",
         of="model",
-        most=12,
+        most=MOST_IN_FILES,
         names=list(one.of_kind("step")["model"].unique()),
         pairs=STEP_FIGURES,
         last=step_table(one),
@@ -136,7 +137,7 @@ def _erasures(one: Results) -> Group:
         one,
         "Whole erasures",
         of="setting",
-        most=4,
+        most=MOST_SETTINGS_IN_PAGE,
         names=list(one.of_kind("unlearning")["setting"].unique()),
         pairs=ERASURE_FIGURES,
         last=stability_table(one),
@@ -165,11 +166,12 @@ def _group(
     exhibits = []
     for pair in pairs:
         drawing = pair.draw(few)
-        whole = pair.draw(more) if len(names) > most else drawing
+        whole = pair.draw(more) if most < min(len(names), MOST_IN_FILES) else drawing
         exhibits.append(Exhibit(pair.name, drawing, whole, pair.tabulate(one), pair.missing))
+    shown = "all" if len(names) <= MOST_IN_FILES else f"the first {MOST_IN_FILES}"
     undrawn = (
-        f"The figures here are of the first {most} of {len(names)} {of}s; the files beside this page show "
-        f"{'all' if len(names) <= MOST_IN_FILES else f'the first {MOST_IN_FILES}'}, the tables have all."
+        f"The figures here are of the first {most} of {len(names)} {of}s; the files beside this page show {shown}, the "
+        "tables have all."
     )
     return Group(title, (*exhibits, Exhibit("", None, None, last)), missing, undrawn if len(names) > most else "")
 

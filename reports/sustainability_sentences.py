@@ -43,11 +43,14 @@ def headline(runs: pd.DataFrame) -> Iterator[str]:
 
 def evidence(runs: pd.DataFrame) -> Iterator[str]:
     """What was shown about forgetting, by setting: the ascents beside Retrain, at completion."""
-    for setting, cases in [*completed(runs).groupby("setting", sort=False)][:MOST_SETTINGS]:
+    settings = [*completed(runs).groupby("setting", sort=False)]
+    for setting, cases in settings[:MOST_SETTINGS]:
         by_arm = {arm: cases[cases["method"] == arm] for arm in (ZEROTH, FIRST, RETRAIN)}
         said = [*_attack(by_arm), *_leak(by_arm), *_relearning(by_arm)]
         if said:
             yield f"{setting}: {'; '.join(said)}."
+    if len(settings) > MOST_SETTINGS:
+        yield f"These are the first {MOST_SETTINGS} of {len(settings)} settings; the table has all."
 
 
 def _comparison(compared: Sequence[SideBySide], where: str) -> str:

@@ -428,19 +428,28 @@ def test_a_figure_without_data_says_why(
     assert ("This run has no single steps; " in page) is (records[0].kind == "unlearning")
 
 
-def test_of_many_models_the_figures_show_some_and_the_tables_all(write_json: Write, tmp_path: Path) -> None:
-    results = load([write_json([step_record(arm, 1, f"net{n:02}") for n in range(14) for arm in ("fo-ga", "zo-ga")])])
+def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(write_json: Write, tmp_path: Path) -> None:
+    settings = [f"class:{label}" for label in range(6)]
+    runs = [unlearning_record(arm, 0) for arm in ("zo-ga", "retrain")]
+    records = [
+        run.model_copy(update={"case": run.case.model_copy(update={"scenario": name})})
+        for name in settings
+        for run in runs
+    ]
+    results = load([write_json(records)])
     (section,) = sections(results)
-    memory = section.groups[0].exhibits[0]
-    assert memory.drawing is not None
-    assert [axes.get_title() for axes in memory.drawing.figure.axes] == [f"net{n:02}" for n in range(12)]
-    assert memory.table is not None
-    assert [row[0] for row in memory.table.rows] == [f"net{n:02}" for n in range(14)]
+    quality = next(exhibit for exhibit in section.groups[1].exhibits if exhibit.name == "pareto")
+    assert quality.drawing is not None
+    assert quality.whole is not None
+    assert quality.table is not None
+    titles = [[axes.get_title() for axes in one.figure.axes] for one in (quality.drawing, quality.whole)]
+    assert titles == [[f"cnn digits b4 {name}" for name in settings[:count]] for count in (4, 6)]
+    assert len(quality.table.rows) == 12
     write_report(results, tmp_path / "out")
-    assert memory.whole is not None
-    assert [axes.get_title() for axes in memory.whole.figure.axes] == [f"net{n:02}" for n in range(14)]
-    said = "<p>The figures here are of the first 12 of 14 models; the files beside this page show all, the tables"
-    assert said in (tmp_path / "out" / "index.html").read_text()
+    said = (
+        "The figures here are of the first 4 of 6 settings; the files beside this page show all, the tables have all."
+    )
+    assert f"<p>{said}</p>" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_figures_of_a_former_report_go_and_other_files_stay(write_json: Write, tmp_path: Path) -> None:
