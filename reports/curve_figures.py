@@ -198,9 +198,7 @@ def _seeds(curves: pd.DataFrame) -> str:
     counts = curves.groupby(["setting", "method"])["seed"].nunique()
     if counts.max() > MOST_LINES:
         return f"{span(counts)} seeds, of which the first {MOST_LINES} have a line"
-    if counts.nunique() == 1:
-        return f"{counts.iloc[0]} seeds"
-    return ", ".join(f"{name}: {count}" for name, count in zip(counts.index.map(" ".join), counts, strict=True))
+    return f"{span(counts)} seeds"
 
 
 def _until_collapse(curves: pd.DataFrame) -> pd.DataFrame:

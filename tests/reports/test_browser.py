@@ -8,7 +8,7 @@ import pytest
 
 from reports.load import load
 from reports.page import write_report
-from tests.reports.conftest import full_set, stable
+from tests.reports.conftest import GALLERY, full_set, stable
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed here")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -80,12 +80,12 @@ def test_a_click_on_a_head_sorts_its_table_by_number(browser, report: Path) -> N
         cells = body.locator("td:first-child")
         before = cells.all_inner_texts()
         for state, key in (("ascending", int), ("descending", lambda text: -int(text))):
-            batch.locator("button").click()
+            batch.locator("[role=button]").press("Enter")
             assert batch.get_attribute("aria-sort") == state
             assert cells.all_inner_texts() == sorted(before, key=key)
         assert body.locator("tr").first.inner_text() == model
     energy = page.locator("table", has=page.locator("th", has_text="SCI, mg CO2e"))
-    energy.locator("thead th").nth(2).locator("button").click()
+    energy.locator("thead th").nth(2).locator("[role=button]").click()
     for body in energy.locator("tbody").all():
         texts = body.locator("td:nth-child(3)").all_inner_texts()
         joules = [float(text.split()[0].replace(",", "")) for text in texts]
@@ -113,6 +113,17 @@ def test_it_prints(browser, report: Path) -> None:
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 1030, "height": 700})  # A4 landscape less its margins, in CSS pixels
     assert page.evaluate("document.documentElement.scrollWidth") <= 1030
+    page.close()
+
+
+def test_no_printed_figure_is_taller_than_a_page(browser) -> None:
+    """Also those of the run with the most arms, which on a screen are."""
+    page = browser.new_page(viewport={"width": 1030, "height": 700})
+    page.goto((GALLERY / "digits" / "index.html").as_uri())
+    heights = "all => all.map(one => one.getBoundingClientRect().height)"
+    assert max(page.locator("figure").evaluate_all(heights)) > 700
+    page.emulate_media(media="print")
+    assert max(page.locator("figure").evaluate_all(heights)) < 700  # A4 landscape less its margins, in CSS pixels
     page.close()
 
 
