@@ -18,7 +18,7 @@ from reports.style import ArmStyle
 
 PANELS_ACROSS = 3
 LEGEND_ENTRY_INCHES = 2
-TITLE_LETTERS = 42  # in a line, above a panel
+TITLE_LETTERS = 48  # in a line, above a panel
 FEW_DECADES = 200
 
 

@@ -89,7 +89,7 @@ def energy_comparison(results: Results) -> Table | None:
 
 def composition_table(results: Results) -> Table | None:
     """What the peak is made of at each model's largest batch, in MiB."""
-    steps = largest_batches(results)
+    steps = largest_batches(results).sort_values("model", kind="stable")
     names = categories(steps)
     rows = tuple(
         (

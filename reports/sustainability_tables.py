@@ -6,6 +6,7 @@ import pandas as pd
 
 from bench.record import Run
 from reports.budgets import BUDGETS, smallest_budget
+from reports.claims import MATCHED, ZEROTH
 from reports.load import MIB
 from reports.shares import by_arm, completed, completed_text
 from reports.table import MISSING, Table, distinct, number, spread
@@ -65,9 +66,10 @@ def rate_table(runs: pd.DataFrame) -> Table | None:
         )
         for setting, arm, cases in by_arm(known)
     ]
+    matched = f"{MATCHED} runs with {ZEROTH}'s rate times the root of the number of parameters. "
     note = (
-        "Retrain is trained as the original was. fo-ga-matched runs with zo-ga's rate times the root of the number of "
-        "parameters. Everything else is in the profile, at the commit named with the origin."
+        f"Retrain is trained as the original was. {matched if MATCHED in set(known['method']) else ''}Everything else "
+        "is in the profile, at the commit named with the origin."
     )
     columns = ("setting", "arm", *RATES.values())
     return Table("What each arm was run with", note, columns, tuple(rows)) if rows else None

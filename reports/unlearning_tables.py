@@ -25,7 +25,7 @@ def verdict_table(found: Sequence[Claim]) -> Table | None:
             test.setting,
             test.statistic.name,
             interval_text(test.interval, ".3g"),
-            f"{test.interval.n} of {test.pairs}",
+            f"{test.interval.n} of {test.pairs}" if test.pairs else MISSING,
             test.rule,
             test.verdict,
         )
