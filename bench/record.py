@@ -243,13 +243,13 @@ class Curve(_Strict):
     """
 
     step: list[NonNegativeInt]
-    forget_loss: list[NonNegativeFloat | None]
-    retain_loss: list[NonNegativeFloat | None]
-    test_loss: list[NonNegativeFloat | None]
-    forget_accuracy: list[NonNegativeFloat | None]
-    retain_accuracy: list[NonNegativeFloat | None]
-    test_accuracy: list[NonNegativeFloat | None]
-    distance: list[NonNegativeFloat | None]
+    forget_loss: list[float | None]
+    retain_loss: list[float | None]
+    test_loss: list[float | None]
+    forget_accuracy: list[float | None]
+    retain_accuracy: list[float | None]
+    test_accuracy: list[float | None]
+    distance: list[float | None]
 
     @model_validator(mode="after")
     def _equally_long(self) -> "Curve":

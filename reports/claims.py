@@ -60,6 +60,8 @@ class Test:
     """A statistic in one setting, and what it says.
 
     Attributes:
+        statistic, setting, bound: what is looked at, where, and against what.
+        interval: of the statistic, over the seeds for which both arms have it.
         pairs: the number of seeds that both arms were run with, but for those with nothing to forget.
     """
 
@@ -106,7 +108,7 @@ class Claim:
 
 MEMORY = f"Much less memory: {ZEROTH} peaks below {{memory_ratio:g}} of {FIRST}"
 QUALITY = (
-    f"Competitive unlearning: at completion, {ZEROTH} is as near to Retrain as {FIRST}, within {{tow_margin:g}} of ToW"
+    f"Competitive unlearning: at completion, the ToW of {ZEROTH} is less than {{tow_margin:g}} below that of {FIRST}"
 )
 STABILITY = f"More stability after completion: {ZEROTH} keeps the retain set longer than {FIRST}"
 

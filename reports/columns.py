@@ -70,7 +70,8 @@ COLUMNS = {
     "completion.forward_equivalents": ("", "passes of a batch to T*: a forward counts 1, a backward 2"),
     "stability.collapse": (
         "T*",
-        "time after completion until 5 points of retain accuracy are lost; the horizon if never",
+        "time after completion until 5 points of retain accuracy are lost, or a loss is not finite; the horizon if "
+        "never, 0 if the accuracy was within 5 points of chance at T*",
     ),
     "stability.collapsed": ("", "whether that happened"),
     "stability.loss_slope": ("1/T*", "slope of the logarithm of the retain loss"),

@@ -19,7 +19,7 @@ from reports.style import ArmStyle
 PANELS_ACROSS = 3
 LEGEND_ENTRY_INCHES = 2
 TITLE_LETTERS = 48  # in a line, above a panel
-FEW_DECADES = 200
+MOST_RATIO = 200
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def panels(count: int, height: float, across: int = PANELS_ACROSS) -> tuple[Figu
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Ticks of a logarithmic axis as a person would write them: enough of them where it spans less than two decades."""
+    """Ticks of a logarithmic axis as a person would write them: more of them where it spans little."""
     low, high = axis.get_view_interval()
-    digits = (1, 2, 5) if high / low < FEW_DECADES else (1,)
+    digits = (1, 2, 5) if high / low < MOST_RATIO else (1,)
     axis.set_major_locator(LogLocator(subs=digits))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -115,6 +115,6 @@ ERASURE_FIGURES = (
         "other-loss-curves",
         other_loss_curves,
         partial(curve_table, columns=LOSSES, ascents=False),
-        "No figure of the other arms' losses: this run has no arm but the ascents that completed.",
+        "No figure of the other arms' losses: this run has no other arm that completed with something to forget.",
     ),
 )

@@ -8,12 +8,11 @@ from reports.style import FOLLOWING
 def for_the_page(svg: str, name: str) -> str:
     """The element of a whole SVG file; `name` begins its ids, and is no other figure's."""
     element = re.sub(r"<!--.*?-->|^ +", "", svg[svg.index("<svg") :], flags=re.DOTALL | re.MULTILINE)
-    for shorten in (_paths, _ids):
-        element = shorten(element, name)
+    element = _ids(_paths(element), name)
     return re.sub("|".join(FOLLOWING), lambda found: f"var(--{FOLLOWING[found.group()]})", element)
 
 
-def _paths(svg: str, _: str) -> str:
+def _paths(svg: str) -> str:
     """Coordinates to a hundredth of a point, and no blanks around a path's letters."""
 
     def shorter(found: re.Match[str]) -> str:

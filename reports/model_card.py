@@ -9,6 +9,7 @@ import pandas as pd
 from bench.record import Run
 from reports.claims import RETRAIN, ZEROTH
 from reports.origin import hardware
+from reports.style import arm_style
 from reports.table import distinct, number
 
 SOURCE = "zo-unlearning-bench, by CodeCarbon"
@@ -23,14 +24,15 @@ class ModelCard:
 
 
 def model_cards(done: pd.DataFrame, run: Run) -> Iterator[ModelCard]:
-    """One a setting: of zeroth-order ascent where it was run, else of the arm that was run first.
+    """One a setting: of zeroth-order ascent where it was run, else of the first arm in the order of the figures.
 
     Args:
         done: completed runs, with their emissions as `co2e` in grams.
     """
     known = done[done["co2e"].notna() & (done["method"] != RETRAIN)]
     for setting, cases in known.groupby("setting", sort=False):
-        arm = ZEROTH if ZEROTH in set(cases["method"]) else str(cases["method"].iloc[0])
+        order = arm_style(cases["method"]).order
+        arm = ZEROTH if ZEROTH in order else order[0]
         of_arm = cases[cases["method"] == arm]
         country = distinct(of_arm["energy.country"])
         yield ModelCard(

@@ -47,7 +47,7 @@ class Group:
 
     Attributes:
         title: the subject.
-        missing: why there are none, if there are none.
+        missing: why a run may have none.
         undrawn: what only the tables have; empty where the figures show all.
     """
 
@@ -71,7 +71,7 @@ class Section:
         name: what its files and anchors begin with, "" where it is the only one.
         title: the run in words.
         side_by_side: the two ascents, in numbers.
-        evidence: of forgetting, for the statement.
+        quality: at completion, the evidence of forgetting.
     """
 
     run: Run
@@ -84,7 +84,7 @@ class Section:
     side_by_side: Table | None
     groups: Sequence[Group]
     statement: Statement | None
-    evidence: Table | None
+    quality: Table | None
 
 
 def sections(results: Results) -> Iterator[Section]:

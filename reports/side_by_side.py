@@ -65,8 +65,9 @@ class SideBySide:
 
     Attributes:
         setting: model, data, batch size and scenario.
-        ours, theirs: of zeroth- and of first-order ascent, a row a seed with which both completed something.
+        ours, theirs: of zeroth- and of first-order ascent, a row a seed with which both completed.
         seeds: how many zeroth-order ascent was run with.
+        idle: whether zeroth-order ascent had nothing to forget with any of them.
         complete: how many runs of either completed.
     """
 
@@ -74,6 +75,7 @@ class SideBySide:
     ours: pd.DataFrame
     theirs: pd.DataFrame
     seeds: int
+    idle: bool
     complete: tuple[str, str]
 
     @property
@@ -85,29 +87,39 @@ class SideBySide:
     @property
     def basis(self) -> str:
         """Of the energy: measured or estimated."""
-        return distinct(self.ours["energy.basis"])
+        return distinct(pd.concat([self.ours["energy.basis"], self.theirs["energy.basis"]]))
 
     @property
     def nothing(self) -> str:
         """What to say where no seed has both; else empty."""
         if not self.ours.empty:
             return ""
+        if self.idle:
+            return f"{self.setting}: with no seed was there anything to forget."
         counts = (f"{arm} with {count}" for arm, count in zip((ZEROTH, FIRST), self.complete, strict=True))
         return f"{self.setting}: there is no seed with which both completed; {listed(counts)}."
 
     def means(self, figure: Figure) -> tuple[float, float]:
-        """Of zeroth- and of first-order ascent, over the seeds that have the figure."""
-        ours, theirs = (float(pd.to_numeric(runs[figure.column]).mean()) for runs in (self.ours, self.theirs))
-        return ours, theirs
+        """Of zeroth- and of first-order ascent, over the seeds for which both have the figure."""
+        known = self._known(figure)
+        return float(known[ZEROTH].mean()), float(known[FIRST].mean())
 
     def ratio(self, figure: Figure) -> float:
         """Zeroth- over first-order; NaN where that is nothing."""
         return ratio(*self.means(figure))
 
     def some(self, figure: Figure) -> str:
-        """How many of the seeds have zeroth-order ascent's figure, if not all."""
-        known = self.ours[figure.column].notna().sum()
+        """For how many of the seeds both have the figure, if not for all."""
+        known = self.count(figure)
         return "" if known == len(self.ours) else f" (with {known} of {len(self.ours)} seeds)"
+
+    def count(self, figure: Figure) -> int:
+        """For how many seeds both have the figure."""
+        return len(self._known(figure))
+
+    def _known(self, figure: Figure) -> pd.DataFrame:
+        both = {arm: pd.to_numeric(runs[figure.column]) for arm, runs in ((ZEROTH, self.ours), (FIRST, self.theirs))}
+        return pd.DataFrame(both).dropna()
 
     def collapsed(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """How many runs of either collapsed, of how many whose end is known."""
@@ -129,8 +141,8 @@ def side_by_side_table(results: Results) -> Table | None:
     """A row a figure and setting."""
     rows = tuple(row for both in side_by_side(results.of_kind("unlearning")) for row in _rows(both))
     note = (
-        "Means over the seeds with which both completed. To the right, a cost as a ratio and what it bought as a "
-        "difference. The tables below have every arm, with its spread."
+        "Means over the seeds with which both completed and have the figure. To the right, a cost as a ratio and what "
+        "it bought as a difference. The tables below have every arm, with its spread."
     )
     columns = ("setting", "figure", ZEROTH, FIRST, f"{ZEROTH} against {FIRST}", "seeds")
     return Table(TITLE, note, columns, rows) if rows else None
@@ -148,6 +160,7 @@ def _of_setting(cases: pd.DataFrame) -> SideBySide | None:
         ours=ours.loc[both],
         theirs=theirs.loc[both],
         seeds=arms[0]["seed"].nunique(),
+        idle=bool((arms[0]["completion.step"] == 0).all()),
         complete=complete,
     )
 
@@ -161,7 +174,7 @@ def _rows(both: SideBySide) -> Iterator[tuple[str, ...]]:
             continue
         name = f"{figure.name} ({both.basis})" if figure is ENERGY else figure.name
         figures = (number(ours, figure.form), number(theirs, figure.form))
-        yield (both.setting, name, *figures, _against(both, figure), seeds)
+        yield (both.setting, name, *figures, _against(both, figure), f"{both.count(figure)} of {both.seeds}")
     counts = [f"{collapsed} of {known}" if known else MISSING for collapsed, known in both.collapsed()]
     if counts != [MISSING, MISSING]:
         yield (both.setting, "collapsed after completion", *counts, "", seeds)

@@ -26,7 +26,7 @@ from reports.side_by_side import (
     SideBySide,
     side_by_side,
 )
-from reports.table import anchor, range_text
+from reports.table import anchor, distinct, range_text
 from reports.words import listed
 
 
@@ -62,10 +62,11 @@ def findings(results: Results) -> list[Finding]:
     compared = [one for one in both if not one.nothing]
     found = list(_steps(steps))
     if len(compared) > MOST_SETTINGS:
-        return [*found, *_erasures(compared, f"In {len(compared)} settings")]
-    points = pareto_points(results)
-    for one in compared:
-        found += [*_erasures([one], one.where), *_front(one.setting, points[points["setting"] == one.setting])]
+        found += _erasures(compared, f"In {len(compared)} settings")
+    else:
+        points = pareto_points(results)
+        for one in compared:
+            found += [*_erasures([one], one.where), *_front(one.setting, points[points["setting"] == one.setting])]
     nothing = [Finding("completion", one.nothing, TITLE, {"setting": one.setting}) for one in both if one.nothing]
     return found + nothing[:MOST_SETTINGS]
 
@@ -146,13 +147,14 @@ def _erasures(compared: Sequence[SideBySide], where: str) -> Iterator[Finding]:
 
 def _cost(compared: Sequence[SideBySide]) -> str:
     ratios = {figure: _span([one.ratio(figure) for one in compared], figure.ratio) for figure in (STEPS, ENERGY, TIME)}
-    basis = " and ".join(dict.fromkeys(one.basis for one in compared))
-    dear = f"{ratios[ENERGY]} times the energy ({basis})" if ratios[ENERGY] else f"{ratios[TIME]} times the time"
+    basis = distinct(pd.Series([one.basis for one in compared]))
+    dear = f" and {ratios[ENERGY]} times the energy ({basis})" if ratios[ENERGY] else ""
+    dear = dear or (f" and {ratios[TIME]} times the time" if ratios[TIME] else "")
     peak = _span([one.ratio(PEAK) for one in compared], PEAK.ratio)
     ours, theirs = _spans(compared, ENERGY_OF_RETRAIN)
     some = compared[0].some(ENERGY_OF_RETRAIN) if len(compared) == 1 else ""
     return (
-        f"to the same level of forgetting {ZEROTH} takes {ratios[STEPS]} times the steps and {dear} of {FIRST}"
+        f"to the same level of forgetting {ZEROTH} takes {ratios[STEPS]} times the steps{dear} of {FIRST}"
         + (f", with {peak} times the live tensors" if peak else "")
         + (f"; its energy is {ours} times Retrain's, {FIRST}'s {theirs} times{some}" if ours and theirs else "")
     )
@@ -174,9 +176,11 @@ def _stability(compared: Sequence[SideBySide]) -> str:
     runs = [
         f"{collapsed} of {known} {arm} runs" for (collapsed, known), arm in zip(counts, (ZEROTH, FIRST), strict=True)
     ]
+    lasting = any(collapsed < known for collapsed, known in counts)
+    horizon = "; a run that does not collapse counts with its horizon" if lasting else ""
     return (
-        f"left running, {listed(runs)} collapse, on average {ours} and {theirs} T* after completion (a run that does "
-        "not collapse counts with its horizon)"
+        f"left running, {listed(runs)} collapse, on average {ours} and {theirs} T* after completion (evaluations are "
+        f"some 0.05 T* or a step apart{horizon})"
     )
 
 
@@ -209,8 +213,8 @@ def _front(setting: str, points: pd.DataFrame) -> Iterator[Finding]:
     among = "is" if ZEROTH in best.index else "is not"
     yield Finding(
         "front",
-        f"{setting}: of {len(points)} arms no other beats these in both peak memory and retain accuracy at completion: "
-        f"{described}. {ZEROTH} {among} among them.",
+        f"{setting}: of {len(points)} arms these are beaten by no other, which would take no more memory, keep no less "
+        f"retain accuracy and be better in one of them: {described}. {ZEROTH} {among} among them.",
         "Memory and utility",
         {"setting": setting}
         | {f"{arm} {PEAK.name}": mib for arm, mib in best["mib"].items()}

@@ -33,8 +33,9 @@ from reports.table import Table
 from reports.words import ARMS, COMPLETE, ESTIMATED, SETTING
 
 COUNTED = (
-    "Costs are counted up to T*, without the evaluations that tell that it is reached. For a random share the accuracy "
-    "to come to is that of Retrain, which a request outside of a study does not have."
+    "Costs are counted up to T*, without the evaluations that tell that it is reached; Retrain's are those of its "
+    "whole training. For a random share the accuracy to reach is that of Retrain, which a request outside of a study "
+    "does not have."
 )
 NO_GUARANTEE = (
     "This is approximate unlearning: the figures say what was measured about these models, and are no legal guarantee "
@@ -92,7 +93,7 @@ def statement(results: Results) -> Statement | None:
         request_table(runs),
         thousand_table(runs),
         basis_table(done),
-        search_table(run),
+        search_table(run, set(runs["method"])),
         erased_table(runs),
         rate_table(runs),
     )

@@ -33,7 +33,8 @@ def headline(runs: pd.DataFrame) -> Iterator[str]:
     if len(compared) > MOST_SETTINGS:
         yield _comparison(compared, f"In {len(compared)} settings")
     else:
-        yield from (_comparison([one], one.where) for one in compared)
+        for one in compared:
+            yield f"{_comparison([one], one.where)}{_cheapest(completed(runs[runs['setting'] == one.setting]))}"
     yield from [one.nothing for one in both if one.nothing][:MOST_SETTINGS]
     alone = completed(runs[~runs["setting"].isin([one.setting for one in both]) & (runs["method"] != RETRAIN)])
     for setting, cases in [*alone.groupby("setting", sort=False)][:MOST_SETTINGS]:
@@ -42,11 +43,14 @@ def headline(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def evidence(runs: pd.DataFrame) -> Iterator[str]:
-    """What was shown about forgetting, by setting: the ascents beside Retrain, at completion."""
+    """What was shown about forgetting, by setting: the ascents beside Retrain, at completion.
+
+    Of the first `MOST_SETTINGS` settings.
+    """
     settings = [*completed(runs).groupby("setting", sort=False)]
     for setting, cases in settings[:MOST_SETTINGS]:
         by_arm = {arm: cases[cases["method"] == arm] for arm in (ZEROTH, FIRST, RETRAIN)}
-        said = [*_attack(by_arm), *_leak(by_arm), *_relearning(by_arm)]
+        said = [*_accuracies(by_arm), *_attack(by_arm), *_leak(by_arm), *_relearning(by_arm)]
         if said:
             yield f"{setting}: {'; '.join(said)}."
     if len(settings) > MOST_SETTINGS:
@@ -56,11 +60,29 @@ def evidence(runs: pd.DataFrame) -> Iterator[str]:
 def _comparison(compared: Sequence[SideBySide], where: str) -> str:
     metered = not any(math.isnan(both.ratio(ENERGY)) for both in compared)
     what, dear, share = ("energy", ENERGY, ENERGY_OF_RETRAIN) if metered else ("time", TIME, TIME_OF_RETRAIN)
-    basis = f" ({' and '.join(dict.fromkeys(both.basis for both in compared))})" if metered else ""
+    basis = f" ({distinct(pd.Series([both.basis for both in compared]))})" if metered else ""
     costs, peaks = ([both.ratio(figure) for both in compared] for figure in (dear, PEAK))
+    if any(map(math.isnan, costs)):
+        return f"{where}: neither energy nor time are known of both {ZEROTH} and {FIRST}."
     taken = f"{range_text(costs, dear.ratio)} times the {what}{basis} of one by {FIRST} to the same level of forgetting"
     cost = f"an erasure by {ZEROTH} takes {taken}{_bought(costs, peaks)}."
     return f"{where}: {cost}{_against_retrain(compared, share, what)}"
+
+
+def _cheapest(runs: pd.DataFrame) -> str:
+    """Which arm takes the least energy of those that take no more memory than zeroth-order ascent, if another does."""
+    figures = {"joules": "completion.joules", "mib": "mib", "kept": "quality.ra"}
+    numbers = pd.DataFrame({name: pd.to_numeric(runs[column]) for name, column in figures.items()})
+    means = numbers.groupby(runs["method"]).mean()
+    within = means[(means["mib"] <= means["mib"][ZEROTH]) & ~means.index.isin([FIRST, RETRAIN])].dropna()
+    best = within["joules"].idxmin() if len(within) else ZEROTH
+    if best == ZEROTH:
+        return ""
+    joules, mib, kept = within.loc[best]
+    return (
+        f" Of the arms that take no more memory, {best} takes the least energy: {number(joules, '.2g')} J, with a peak "
+        f"of {number(mib, '.2f')} MiB and {number(kept, '.1f')} % retain accuracy."
+    )
 
 
 def _bought(costs: Sequence[float], peaks: Sequence[float]) -> str:
@@ -85,31 +107,40 @@ def _retraining(shares: Sequence[float], what: str) -> str:
     text = range_text(shares, ".2g")
     if text == "1.0":
         return f"Retraining from scratch takes as much {what}"
-    than = "less: " if min(shares) > 1 else "more: " if max(shares) < 1 else "from less to more: "
-    return f"Retraining from scratch takes {than}{ZEROTH} takes {text} times its {what}"
+    low, high = min(shares) >= 1, max(shares) <= 1
+    takes = f"takes less {what}" if low else f"takes more {what}" if high else f"takes less {what} or more"
+    exact = ", which is exact," if low else ""
+    return f"Retraining from scratch{exact} {takes}: an erasure by {ZEROTH} takes {text} times as much"
 
 
 def _alone(setting: str, arm: str, runs: pd.DataFrame) -> str:
     """What an arm takes where there is nothing to compare it with but Retrain."""
-    seconds, joules, share = (
-        float(pd.to_numeric(runs[column]).mean())
-        for column in ("completion.seconds", "completion.joules", "completion.seconds share")
-    )
-    energy = "" if math.isnan(joules) else f" and {number(joules, '.2g')} J ({distinct(runs['energy.basis'])})"
-    retrain = "" if math.isnan(share) else f", {number(share, '.2g')} times the time of retraining from scratch"
-    return f"{setting}: an erasure by {arm} takes {number(seconds, '.2g')} s{energy}{retrain}."
+    taken = []
+    for what, unit, column in (("time", "s", "completion.seconds"), ("energy", "J", "completion.joules")):
+        mean, share = (float(pd.to_numeric(runs[name]).mean()) for name in (column, f"{column} share"))
+        basis = f" ({distinct(runs['energy.basis'])})" if what == "energy" else ""
+        retrain = "" if math.isnan(share) else f", {number(share, '.2g')} times the {what} of retraining from scratch"
+        taken += [] if math.isnan(mean) else [f"{number(mean, '.2g')} {unit}{basis}{retrain}"]
+    return f"{setting}: an erasure by {arm} takes {'; and '.join(taken) or 'an unknown time'}."
+
+
+def _accuracies(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
+    wrong, right = _means(runs, "quality.ua", ".1f", " %"), _means(runs, "quality.ra", ".1f", " %")
+    if wrong and right:
+        yield f"the error on the forget set is {wrong}"
+        yield f"the accuracy on the rest is {right}"
 
 
 def _attack(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
     taken = _means(runs, "quality.mia", ".1f", " %")
     if taken:
-        yield f"of the forget set, an attacker takes {taken} for samples that the model has not seen"
+        yield f"the share of the forget set that an attacker takes for unseen is {taken}"
 
 
 def _leak(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
     told = _means(runs, "quality.mia_auc", ".3f", "")
     if told:
-        yield f"the loss tells its samples from unseen ones with an AUC of {told}, 0.5 being chance"
+        yield f"the loss tells the forgotten samples from unseen ones with an AUC of {told}, 0.5 being chance"
 
 
 def _relearning(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
@@ -117,7 +148,7 @@ def _relearning(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
     if back and pd.to_numeric(runs[RETRAIN]["quality.relearn_steps"]).mean() == 0:
         yield "relearning shows nothing here, as a model that never saw the samples knows nearly all of them"
     elif back:
-        yield f"the number of steps in which fine-tuning brings it back is {back}"
+        yield f"the number of steps in which fine-tuning brings the forget set back is {back}"
 
 
 def _means(runs: dict[str, pd.DataFrame], column: str, form: str, unit: str) -> str:

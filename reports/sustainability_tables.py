@@ -10,6 +10,7 @@ from reports.claims import MATCHED, ZEROTH
 from reports.load import MIB
 from reports.shares import by_arm, completed, completed_text
 from reports.table import MISSING, Table, distinct, number, spread
+from reports.words import RETRAIN_BATCH
 
 ACCOUNTED = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
 JOULES_PER_KWH = 3.6e6
@@ -36,12 +37,21 @@ def request_table(runs: pd.DataFrame) -> Table:
     for setting, arm, cases in by_arm(runs.assign(mg=1000 * runs["co2e"])):
         cells = (spread(completed(cases), column, ".2g") for column in columns.values())
         rows.append((setting, arm, completed_text(cases), *cells, *_peaks(cases)))
-    heads = ("setting", "arm", "complete", *columns, "live tensors, MiB", "fit into", "process, MiB", "fits into")
+    heads = (
+        "setting",
+        "arm",
+        "complete",
+        *columns,
+        "live tensors, MiB",
+        "tensors fit into",
+        "process, MiB",
+        "process fits into",
+    )
     note = (
         "Up to completion: mean, and least to greatest over the seeds that completed. SCI is (E x I) + M per R with R "
-        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} Two ledgers of a step's peak: live tensors, what the arm "
-        "itself needs; and the process, Python and torch included, which is what this implementation needs; and the "
-        f"smallest of {', '.join(BUDGETS)} that holds it."
+        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} Two ledgers of a step's peak, the greatest over all "
+        f"seeds, each with the smallest of {', '.join(BUDGETS)} that holds it: live tensors, what the arm itself "
+        f"needs; and the process, Python and torch included, which is what this implementation needs. {RETRAIN_BATCH}"
     )
     return Table("One erasure request", note, heads, tuple(rows))
 
@@ -88,8 +98,9 @@ def thousand_table(runs: pd.DataFrame) -> Table:
         cells = (spread(done.assign(**scaled), name, ".2g") for name in scaled)
         rows.append((setting, arm, completed_text(cases), *cells))
     note = (
-        "A thousand times one request, one after the other: mean, and least to greatest over the seeds that completed. "
-        "Attempts that did not complete are in none of it, and the search for a learning rate comes once."
+        "The figures of one request times a thousand: mean, and least to greatest over the seeds that completed. To "
+        "erase again from a model that was changed already was not measured. Attempts that did not complete are in "
+        "none of it, and the search for a learning rate comes once."
     )
     columns = ("setting", "arm", "complete", "energy, kWh", "CO2e, g", "time, h")
     return Table("A thousand erasure requests", note, columns, tuple(rows))
@@ -123,17 +134,18 @@ def _share(cases: pd.DataFrame, name: str) -> str:
     return f"{number(joules, '.2g')} ({how})"
 
 
-def search_table(run: Run) -> Table | None:
+def search_table(run: Run, arms: set[str]) -> Table | None:
     """What finding the learning rates took; None where nothing is on record."""
     rows = tuple(
         (
             cost.method,
             number(cost.seconds, ".3g"),
-            f"{cost.forward_equivalents:.0f}",
+            f"{cost.forward_equivalents:,.0f}",
             MISSING if cost.joules is None else number(cost.joules, ".2g"),
             cost.basis or MISSING,
         )
         for cost in run.tuning
+        if cost.method in arms
     )
     note = (
         "What finding the learning rates took, all scenarios together: once for a kind of model and data, and in none "

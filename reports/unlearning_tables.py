@@ -12,7 +12,7 @@ from reports.erasure_figures import pareto_points
 from reports.load import Results
 from reports.shares import SHARED, by_arm, completed, completed_text, with_shares
 from reports.table import MISSING, Table, distinct, interval_text, number, spread
-from reports.words import COMPLETE
+from reports.words import COMPLETE, RETRAIN_BATCH
 
 TIMES = (0.5, 1.0, 2.0, 4.0)
 
@@ -79,9 +79,10 @@ def cost_table(results: Results) -> Table | None:
     shares = {f"{name} over Retrain's": (f"{column} share", ".2g") for name, column in SHARED.items()}
     note = (
         "To T*: mean, and least to greatest over the seeds that completed. Forwards are forward-equivalents: a forward "
-        "pass of one batch counts 1, a backward pass 2. The peak is that of live tensors in a step. The shares are of "
-        "Retrain's figure with the same seed. Evaluations along the way count into none of it. The outcome is how the "
-        "whole run ended, which goes on after completion."
+        f"pass of one batch counts 1, a backward pass 2. The peak is that of live tensors in a step. {RETRAIN_BATCH} "
+        "T* is known to an evaluation, some 5 % or a step. The shares are of Retrain's figure with the same seed. "
+        "Evaluations along the way count into none of it. The outcome is how the whole run ended, which goes on after "
+        "completion."
     )
     return _arm_table(
         with_shares(results.of_kind("unlearning")),
@@ -122,7 +123,7 @@ def stability_table(results: Results) -> Table | None:
         "where RA was within 5 points of chance at T* already. Evaluations are some 0.05 T* apart, or a step. "
         "RA lost is in points. Matched displacement: the model is farther from the original than at T* by "
         f"{rules.matched_distance:g} of the original's norm; matched forget loss: it is {rules.matched_rise:g} nats "
-        "higher than at T*."
+        "higher than at T*. A t-interval may reach beyond what is possible."
     )
     runs = results.of_kind("unlearning")
     return _arm_table(runs[runs["method"] != RETRAIN], "After completion", note, cells)
@@ -165,7 +166,11 @@ def pareto_table(results: Results) -> Table | None:
         for _, point in points.iterrows()
     )
     columns = ("setting", "arm", "peak, MiB", "RA at T*", "on the line")
-    return Table("Memory and utility", "", columns, rows) if rows else None
+    note = (
+        "The peak of live tensors in a step; on the line are the arms that no other beats: none takes no more memory, "
+        f"keeps no less and is better in one of them. {RETRAIN_BATCH}"
+    )
+    return Table("Memory and utility", note, columns, rows) if rows else None
 
 
 def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) -> Table | None:

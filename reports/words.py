@@ -11,9 +11,10 @@ COMPLETE = (
     "chance (a class) or Retrain's (a random share)."
 )
 ARMS = (
-    "fo-ga is gradient ascent on what is to be forgotten, by backpropagation; zo-ga takes the same step from two "
+    "fo-ga is gradient ascent on what is to be forgotten, by backpropagation; zo-ga estimates that step from two "
     "forward passes; retrain is training from scratch without what is to be forgotten."
 )
+RETRAIN_BATCH = "Retrain's peak is that of its training, with the batch size of the profile's training."
 MEASURES = (
     "ToW, the tug of war between forgetting and keeping, is 1 for Retrain itself; retain accuracy is that on the data "
     "to be kept."

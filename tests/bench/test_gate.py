@@ -388,7 +388,7 @@ def test_a_foreign_or_missing_measurement_is_told(gate: Gate) -> None:
     assert (code, len(said)) == (2, 1)
     assert said[0].endswith(f"No such file or directory; make one with: pytest bench/ --benchmark-json={path}")
     path.mkdir()
-    assert gate() == (2, [f"gate: {path}: Is a directory"])
+    assert gate() == (2, [f"gate: {path}: a folder; give the JSON in it"])
 
 
 def test_a_name_that_is_no_text_is_told(gate: Gate) -> None:

@@ -15,6 +15,7 @@ from reports.load import load
 from reports.names import MOST_LETTERS, drawable
 from reports.page import NotWrittenError, write_report
 from reports.sections import sections
+from reports.side_by_side import ENERGY, side_by_side, side_by_side_table
 from reports.table import number, range_text
 from tests.reports.conftest import full_set, stable, step_record, unlearning_record
 
@@ -200,17 +201,15 @@ def test_of_many_settings_the_least_and_the_greatest_are_said(write_json: Write)
     assert section.statement is not None
     (headline,) = section.statement.headline
     assert headline.startswith("In 5 settings: an erasure by zo-ga takes 1.0 to 5.0 times the energy (estimated)")
-    assert headline.endswith(
-        "Retraining from scratch takes from less to more: zo-ga takes 0.50 to 2.5 times its energy."
-    )
+    assert headline.endswith("takes less energy or more: an erasure by zo-ga takes 0.50 to 2.5 times as much.")
 
 
 def test_an_arm_alone_has_its_cost_said_and_retrain_alone_nothing(write_json: Write) -> None:
     (section,) = sections(load([write_json([unlearning_record(arm, 0) for arm in ("salun", "retrain")])]))
     assert section.statement is not None
     assert section.statement.headline == (
-        "cnn digits b4 class:3: an erasure by salun takes 1.5 s and 20 J (estimated), 1.0 times the time of retraining "
-        "from scratch.",
+        "cnn digits b4 class:3: an erasure by salun takes 1.5 s, 1.0 times the time of retraining from scratch; and "
+        "20 J (estimated), 1.0 times the energy of retraining from scratch.",
     )
     (section,) = sections(load([write_json([unlearning_record("retrain", 0)])]))
     assert section.statement is not None
@@ -224,6 +223,59 @@ def test_a_share_of_retrain_over_some_seeds_says_so(write_json: Write) -> None:
     assert cost.text.endswith("its energy is 1.0 times Retrain's, fo-ga's 1.0 times (with 1 of 3 seeds).")
     assert section.statement is not None
     assert section.statement.headline[0].endswith("takes as much energy (with 1 of 3 seeds).")
+
+
+def test_only_seeds_that_have_both_figures_are_divided(write_json: Write) -> None:
+    """zo-ga takes 10, 20 and 30 J, fo-ga 10 J with the first seed alone: 1.0 times, and not 2.0."""
+    records = [
+        changed(unlearning_record(arm, seed), "completion.joules", joules)
+        for arm, of_seed in (("zo-ga", (10.0, 20.0, 30.0)), ("fo-ga", (10.0, None, None)))
+        for seed, joules in enumerate(of_seed)
+    ]
+    results = load([write_json(records)])
+    (both,) = side_by_side(results.of_kind("unlearning"))
+    assert (both.means(ENERGY), both.count(ENERGY), both.some(ENERGY)) == ((10.0, 10.0), 1, " (with 1 of 3 seeds)")
+    table = side_by_side_table(results)
+    assert table is not None
+    (row,) = (row for row in table.rows if row[1] == "energy, J (estimated)")
+    assert row[2:] == ("10.0", "10.0", "1.0 times", "1 of 3")
+
+
+def test_a_setting_that_nothing_can_be_said_of_is_named_among_many(write_json: Write) -> None:
+    records = [
+        changed(unlearning_record(arm, 0, None if (arm, n) == ("zo-ga", 6) else 10), "case.scenario", f"class:{n}")
+        for n in range(1, 7)
+        for arm in ("zo-ga", "fo-ga")
+    ]
+    (section,) = sections(load([write_json(records)]))
+    assert section.findings[0].text.startswith("In 5 settings: ")
+    expected = (
+        "cnn digits b4 class:6: there is no seed with which both completed; zo-ga with 0 of 1 and fo-ga with 1 of 1."
+    )
+    assert section.findings[-1].text == expected
+    assert section.statement is not None
+    assert section.statement.headline[-1] == expected
+
+
+def test_with_nothing_to_forget_that_is_what_is_said(write_json: Write) -> None:
+    idle = [changed(unlearning_record(arm, 0), "completion.step", 0) for arm in ("zo-ga", "fo-ga")]
+    (section,) = sections(load([write_json([*idle, unlearning_record("retrain", 0)])]))
+    (finding,) = section.findings
+    assert finding.text == "cnn digits b4 class:3: with no seed was there anything to forget."
+
+
+def test_without_energy_and_time_no_cost_is_made_up(write_json: Write) -> None:
+    bare = [
+        changed(changed(unlearning_record(arm, 0), "completion.joules", None), "completion.seconds", None)
+        for arm in ("zo-ga", "fo-ga")
+    ]
+    (section,) = sections(load([write_json(bare)]))
+    assert section.findings[0].text.endswith(
+        "zo-ga takes 1.0 times the steps of fo-ga, with 1.00 times the live tensors."
+    )
+    assert section.statement is not None
+    said = "cnn digits b4 class:3: neither energy nor time are known of both zo-ga and fo-ga."
+    assert section.statement.headline == (said,)
 
 
 def test_where_no_erasure_was_run_the_json_says_why(write_json: Write, tmp_path: Path) -> None:
