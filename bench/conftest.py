@@ -7,20 +7,23 @@ from typing import Any, cast
 import pytest
 import torch
 
-from bench import options
+from bench.arms.table import methods
+from bench.base.paths import CHECKPOINTS
+from bench.base.progress import Progress
 from bench.instruments.machine import available_devices
 from bench.instruments.process_ledger import process_ledger
-from bench.journal import Journal
-from bench.materials import Materials, profile_library
-from bench.methods import methods
-from bench.output import write_benchmark_json
-from bench.preflight import check_data
-from bench.profile import available_profiles
-from bench.progress import Progress
-from bench.record import Case
-from bench.session import Suite, describe_run
+from bench.profiles import available_profiles
+from bench.record import Case, TuningCost
+from bench.run.benchmark_json import write_benchmark_json
+from bench.run.command_line import Settings, as_usage_error, read
+from bench.run.journal import Journal
+from bench.run.materials import Materials, profile_library
+from bench.run.preflight import check_data
+from bench.run.suite import Suite, describe_run
+from bench.tune.file import tuning_costs
 
-SETTINGS = pytest.StashKey[options.Settings]()
+SETTINGS = pytest.StashKey[Settings]()
+TUNING = pytest.StashKey[tuple[TuningCost, ...]]()
 SUITE = pytest.StashKey[Suite]()
 
 
@@ -33,9 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--country", metavar="ISO3", help="grid for the emissions, instead of the profile's")
     group.addoption("--data-root", type=Path, metavar="DIR", help="folder of torchvision's data sets")
     group.addoption("--download", action="store_true", help="fetch a torchvision data set that is not there")
-    group.addoption(
-        "--checkpoints", type=Path, default=options.CHECKPOINTS, metavar="DIR", help="cache of trained models"
-    )
+    group.addoption("--checkpoints", type=Path, default=CHECKPOINTS, metavar="DIR", help="cache of trained models")
     group.addoption("--resume", action="store_true", help="keep what an interrupted run has finished")
     group.addoption("--memory-only", action="store_true", help="only the memory ledgers: no time, energy or training")
     group.addoption("--no-energy", action="store_true", help="do not meter energy")
@@ -43,9 +44,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check everything that needs no data, and take the JSON over from pytest-benchmark (see `bench/output.py`)."""
-    with options.as_usage_error():
-        config.stash[SETTINGS] = options.read(config.option)
+    """Check everything that needs no data, and take the JSON over from pytest-benchmark (`run/benchmark_json.py`)."""
+    with as_usage_error():
+        config.stash[SETTINGS] = settings = read(config.option)
+        config.stash[TUNING] = tuning_costs(config.option.profile, settings.profile)
     config.option.benchmark_json = None
 
 
@@ -79,7 +81,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Check what needs the data, open the journal, leave out what it holds."""
     if session.items and not session.config.option.collectonly and not session.testsfailed:
-        with options.as_usage_error():
+        with as_usage_error():
             _start(session)
 
 
@@ -118,7 +120,7 @@ def _start(session: pytest.Session) -> None:
     torch.set_num_threads(profile.threads)
     data = profile_library(profile, settings.data_root, settings.download)
     check_data(data, [case for item in session.items if (case := _case(item)) and not item.get_closest_marker("skip")])
-    run = describe_run(settings, data, session.config.invocation_params.args)
+    run = describe_run(settings, data, session.config.invocation_params.args, session.config.stash[TUNING])
     journal = Journal(settings.journal, run.fingerprint, settings.resume)
     pending = [item for item in session.items if item.nodeid not in journal.entries]
     progress = Progress(len(pending))

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
+from bench.arms.arm import forward_loss
+from bench.arms.table import prepare_step
 from bench.instruments.clock import spread_notes, time_paired, waited
 from bench.instruments.memory import peak_memory
-from bench.method import forward_loss
-from bench.methods import prepare_step
-from bench.outcome import memory_alone, record_or_out_of_memory
+from bench.instruments.stand_in import IDLE, StandIn
 from bench.record import Case, Kind, Record
-from bench.session import Suite
-from bench.standin import IDLE, StandIn
+from bench.run.out_of_memory import memory_alone, record_or_out_of_memory
+from bench.run.suite import Suite
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import model_bytes
 

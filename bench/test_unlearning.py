@@ -11,16 +11,16 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from bench.cost import NOTHING_TO_DO, Cost, cost_to_completion
-from bench.erasure import Erasure, prepare_erasure
+from bench.arms.table import methods
+from bench.erasure.completion_cost import NOTHING_TO_DO, Cost, cost_to_completion
+from bench.erasure.erasure import Erasure, prepare_erasure
+from bench.erasure.quality import Evaluation, curve, quality
+from bench.erasure.relearning import MOST_STEPS, relearn_steps
+from bench.erasure.stability import stability
 from bench.instruments.memory import peak_memory
-from bench.methods import methods
-from bench.outcome import memory_alone, record_or_out_of_memory
-from bench.quality import Evaluation, curve, quality
 from bench.record import Case, Completion, Curve, Kind, Quality, Record, Rules, Stability
-from bench.relearning import MOST_STEPS, relearn_steps
-from bench.session import Suite
-from bench.stability import stability
+from bench.run.out_of_memory import memory_alone, record_or_out_of_memory
+from bench.run.suite import Suite
 from bench.workloads.models import model_bytes
 from bench.workloads.training import train_from_scratch, training_steps
 from zo_core import Trajectory

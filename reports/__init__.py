@@ -1,1 +1,4 @@
-"""From benchmark JSON to figures, tables and one page. Imports neither torch nor the suite, but for its record."""
+"""The report, from benchmark JSON alone: data, tables, figures, the sustainability statement, and the page of them all.
+
+Each wing imports only those before it, and of the suite `bench.record` alone.
+"""

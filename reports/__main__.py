@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.record import UnreadableJsonError
 from reports.compare import NothingInCommonError, as_text, compare
-from reports.load import load
-from reports.page import NotWrittenError, write_report
+from reports.data.load import load
+from reports.page.write import NotWrittenError, write_report
 
 LATEST = Path(__file__).resolve().parent / "latest"
 

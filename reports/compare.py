@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.record import Case, Machine, Memory, Record
-from reports.load import ratio, read
-from reports.origin import commit_text
-from reports.table import MISSING, Table, number
+from reports.data.load import ratio, read
+from reports.tables.machine import commit_text
+from reports.tables.table import MISSING, Table, number
 
 LEDGERS = ("tensor", "allocator", "process")
 HARDWARE = ("processor", "architecture", "cores", "memory_bytes", "accelerator")

@@ -1,1 +1,4 @@
-"""What measures a case: clock, memory, energy, machine. Each is a pass of its own over the same step."""
+"""What measures a step: three ledgers of memory, clock, energy, and the machine itself.
+
+Imports what stands before it: base, record, arms and workloads.
+"""

@@ -16,9 +16,9 @@ import torch
 from torch.autograd.profiler import profile, record_function
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench.arms.arm import Step
 from bench.instruments.clock import synchronize
 from bench.instruments.garbage import no_garbage
-from bench.method import Step
 
 MEASURED = "the measured step"
 SILENT = "99"  # the profiler's library writes to the terminal at every start and stop

@@ -11,9 +11,9 @@ import torch
 
 from bench.instruments.allocator_ledger import allocator_peak
 from bench.instruments.process_ledger import process_ledger
+from bench.instruments.stand_in import StandIn
 from bench.instruments.tensor_ledger import tensor_peak
 from bench.record import Memory
-from bench.standin import StandIn
 
 
 def peak_memory(stand_in: StandIn) -> tuple[Memory, dict[str, str]]:

@@ -21,11 +21,11 @@ from select import select
 import torch
 from pydantic import BaseModel
 
+from bench.base.paths import ROOT
 from bench.instruments.clock import synchronize
 from bench.instruments.garbage import no_garbage
-from bench.standin import StandIn
+from bench.instruments.stand_in import StandIn
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # proc(5), clear_refs
 PATIENCE_S = 1800.0  # two steps of a large model on a small board take minutes

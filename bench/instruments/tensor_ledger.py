@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bench.arms.arm import Step
 from bench.instruments.garbage import no_garbage
-from bench.method import Step
 
 ACTIVATIONS = "activations"
 CATEGORIES = ("parameters", "buffers", "inputs", "gradients", "optimizer", "noise", ACTIVATIONS)

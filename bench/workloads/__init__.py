@@ -1,1 +1,4 @@
-"""What a case runs on: models, data, the split into what is forgotten and what is kept, trained checkpoints."""
+"""What is unlearned: data sets, models, the split of a scenario, and training, with its cache.
+
+Imports what stands before it: base, profiles and arms.
+"""

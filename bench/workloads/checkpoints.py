@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.atomic import replacing
-from bench.profile import Training
+from bench.base.atomic_write import replacing
+from bench.profiles import Training
 from bench.workloads.datasets import ImageData
 
 

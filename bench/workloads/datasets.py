@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import functional as TF
 
-from bench.registry import Registry
+from bench.base.registry import Registry
 from bench.workloads.models import ImageSpec
 
 FAKE_TRAIN, FAKE_TEST, FAKE_CLASSES, MOST_FAKE = 512, 128, 10, 4096

@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.registry import Registry
+from bench.base.registry import Registry
 
 SMALL_IMAGE = 64
 

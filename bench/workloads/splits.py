@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bench.seeds import generator
+from bench.base.seeds import generator
 from bench.workloads.datasets import ImageData
 
 FORMS = "class:K (an index or a name) or random:F (a fraction between 0 and 1)"

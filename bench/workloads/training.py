@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from bench.method import optimizer_step
-from bench.methods import training_optimizer
-from bench.profile import Training
-from bench.seeds import generator
+from bench.arms.arm import optimizer_step
+from bench.base.seeds import generator
+from bench.profiles import Training
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import build_model
 from bench.workloads.splits import endless_batches
+from bench.workloads.training_optimizer import training_optimizer
 
 Track = Callable[[Iterable[int]], Iterable[int]]
 

@@ -5,10 +5,10 @@ from functools import cache
 
 import pytest
 
-from bench.erasure import Erasure, prepare_erasure
-from bench.materials import Materials
-from bench.profile import Profile, Training, UnlearningPlan
-from bench.progress import Progress
+from bench.base.progress import Progress
+from bench.erasure.erasure import Erasure, prepare_erasure
+from bench.profiles import Profile, Training, UnlearningPlan
+from bench.run.materials import Materials
 from bench.workloads.datasets import library
 
 PROFILE = Profile(

@@ -10,9 +10,9 @@ import tomlkit
 import torch
 from torchvision.utils import save_image
 
-from bench.profile import PROFILES
+from bench.base.paths import ROOT
+from bench.profiles import PROFILES
 from bench.record import read_benchmark_json
-from tests.bench.test_command_line import ROOT
 
 CLASSES, IMAGES = 4, 12
 

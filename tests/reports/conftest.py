@@ -22,8 +22,8 @@ from bench.record import (
     StepTime,
     TuningCost,
 )
-from reports.load import load
-from reports.page import write_report
+from reports.data.load import load
+from reports.page.write import write_report
 
 GALLERY = Path(__file__).parent.parent.parent / "reports" / "gallery"
 MIB = 2**20

@@ -1,0 +1,231 @@
+"""The arms: ways to make a model forget, the controls that say what makes the difference, and the two yardsticks."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, repeat
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bench.arms.arm import (
+    BOTH,
+    STEP,
+    UNLEARNING,
+    Batch,
+    Hyperparameters,
+    Method,
+    Request,
+    Step,
+    Steps,
+    arm,
+    first_step,
+)
+from bench.arms.arm import methods as methods  # with the arms in it
+from bench.arms.checkpointing import checkpointed
+from bench.arms.optimizers import ClippedSGD, MaskedSGD, MeZO
+from bench.base.seeds import generator
+from bench.record import Kind
+from zo_core import ZOSGD, cross_entropy, l1_sparse, microbatched, neggrad_plus
+
+MICROBATCH = 1  # samples: the least memory there is
+CLIP = 1.0  # bound on a gradient's norm, and on its projection on a direction
+RETAIN_WEIGHT = 0.5  # forget and retain set count alike
+L1_STRENGTH = 5e-4  # constant: a run has no fixed length over which it could decay
+SALIENT = 0.5  # share of the weights that SalUn changes: those above the median (Fan et al. 2024, section 4)
+
+methods.register("forward")(Method("inference alone, the floor", 1, STEP))
+methods.register("retrain")(Method("training from scratch without the forget set", 3, UNLEARNING))
+
+
+def methods_for(kind: Kind) -> list[str]:
+    """Names of the arms that take part in cases of this kind."""
+    return [name for name in methods if kind in methods.get(name).kinds]
+
+
+def check_method(name: str, kind: Kind) -> None:
+    """Raise ValueError unless an arm of that name takes part in cases of that kind."""
+    choices = methods_for(kind)
+    if name not in choices:
+        raise ValueError(f"unknown method {name!r} for {kind} cases; choose from: {', '.join(choices)}")
+
+
+def tuned_as(name: str) -> str:
+    """The arm whose learning rate and perturbation the arm runs with: another's, or its own."""
+    return methods.get(name).rate_of or name
+
+
+@arm("fo-ga", "first-order gradient ascent, by backpropagation", 3, BOTH)
+def fo_ga(request: Request) -> Steps:
+    """Ascent on the forget set (Graves et al. 2021; Thudi et al. 2022)."""
+    return Steps(_ascent(request), request.forget)
+
+
+@arm("fo-ga-checkpoint", "first-order, activations recomputed block by block", 4, STEP)
+def fo_ga_checkpoint(request: Request) -> Steps:
+    """The same step in less memory and more time."""
+    return Steps(_ascent(request), request.forget, checkpointed(cross_entropy))
+
+
+@arm("fo-ga-accumulate", "first-order, one sample at a time", 3, STEP, microbatch=MICROBATCH)
+def fo_ga_accumulate(request: Request) -> Steps:
+    """The same step, its gradient summed sample by sample."""
+    return Steps(_ascent(request), request.forget, microbatched(cross_entropy, MICROBATCH))
+
+
+@arm("fo-ga-head", "first-order on the last layer alone", 1, BOTH)
+def fo_ga_head(request: Request) -> Steps:
+    """Does the whole network need to move? The classifier's last layer, with its true gradient."""
+    request.model.requires_grad_(False)  # no graph is built where nothing requires grad
+    parameters = head(request.model).requires_grad_().parameters()
+    return Steps(torch.optim.SGD(parameters, lr=request.hyperparameters.lr, maximize=True), request.forget)
+
+
+@arm("fo-ga-clipped", f"first-order, the gradient's norm clipped at {CLIP:g}", 3)
+def fo_ga_clipped(request: Request) -> Steps:
+    """Is it the size of the last steps that wrecks the model?"""
+    parameters, lr = request.model.parameters(), request.hyperparameters.lr
+    return Steps(ClippedSGD(parameters, lr, max_norm=CLIP, maximize=True), request.forget)
+
+
+@arm("fo-ga-matched", "first-order, steps as long as zo-ga's", 3, rate_of="zo-ga")
+def fo_ga_matched(request: Request) -> Steps:
+    """Is it the length of the steps, or their direction?
+
+    A step of zo-ga is lr (gradient . z) z. Its mean square length is lr^2 |gradient|^2 d for d trainable parameters
+    (E z z^T = I and |z|^2 = d): that of a first-order step at sqrt(d) times the learning rate.
+    """
+    dimensions = sum(parameter.numel() for parameter in request.model.parameters() if parameter.requires_grad)
+    lr = request.hyperparameters.lr * dimensions**0.5
+    return Steps(torch.optim.SGD(request.model.parameters(), lr=lr, maximize=True), request.forget)
+
+
+@arm("fo-neggrad-plus", "first-order, up on the forget and down on the retain set", 6)
+def fo_neggrad_plus(request: Request) -> Steps:
+    """NegGrad+ (Kurmanji et al. 2023): the forget loss up, the retain loss down."""
+    return Steps(_ascent(request), _pairs(request), neggrad_plus(RETAIN_WEIGHT))
+
+
+@arm("zo-ga", "zeroth-order gradient ascent, two forward passes", 2, BOTH, zeroth_order=True)
+def zo_ga(request: Request) -> Steps:
+    """Ascent on the forget set without backpropagation (Zhang et al. 2025)."""
+    return Steps(_zeroth_order(request), request.forget)
+
+
+@arm("zo-ga-clipped", f"zeroth-order, the projected gradient clipped at {CLIP:g}", 2, zeroth_order=True)
+def zo_ga_clipped(request: Request) -> Steps:
+    """The counterpart of fo-ga-clipped: the one number that a zeroth-order step sees is bounded."""
+    return Steps(_zeroth_order(request, partial(ZOSGD, clip=CLIP)), request.forget)
+
+
+@arm("zo-neggrad-plus", "zeroth-order, up on the forget and down on the retain set", 4, zeroth_order=True)
+def zo_neggrad_plus(request: Request) -> Steps:
+    """NegGrad+ without backpropagation."""
+    return Steps(_zeroth_order(request), _pairs(request), neggrad_plus(RETAIN_WEIGHT))
+
+
+@arm("zo-ga-microbatch", "zeroth-order, one sample at a time", 2, STEP, microbatch=MICROBATCH, zeroth_order=True)
+def zo_ga_microbatch(request: Request) -> Steps:
+    """The same step in the memory of one sample."""
+    return Steps(_zeroth_order(request), request.forget, microbatched(cross_entropy, MICROBATCH))
+
+
+@arm("zo-ga-gaussian", "zeroth-order, Gaussians drawn in every pass", 2, STEP, zeroth_order=True)
+def zo_ga_gaussian(request: Request) -> Steps:
+    """What the noise pool saves."""
+    return Steps(_zeroth_order(request, partial(ZOSGD, noise="gaussian")), request.forget)
+
+
+@arm("zo-mezo", "zeroth-order, the loop of MeZO as published", 2, STEP, zeroth_order=True)
+def zo_mezo(request: Request) -> Steps:
+    """What the loop in place saves."""
+    return Steps(_zeroth_order(request, MeZO), request.forget)
+
+
+@arm("finetune", "training on the retain set alone goes on", 3)
+def finetune(request: Request) -> Steps:
+    """Forgetting by the way (Golatkar et al. 2020; Warnecke et al. 2023)."""
+    return Steps(_descent(request), request.retain)
+
+
+@arm("l1-sparse", "training on the retain set goes on, towards few weights", 3)
+def l1_sparse_finetune(request: Request) -> Steps:
+    """Fine-tuning with an L1 penalty (Jia et al. 2023)."""
+    return Steps(_descent(request), request.retain, l1_sparse(L1_STRENGTH))
+
+
+@arm("random-label", "training with wrong labels on the forget, right ones on the retain set", 6)
+def random_label(request: Request) -> Steps:
+    """Wrong labels, drawn anew in every step (Golatkar et al. 2020; Graves et al. 2021)."""
+    return Steps(_descent(request), _relabelled(request))
+
+
+@arm("salun", f"random-label on the {SALIENT:.0%} of the weights that the forget loss moves most", 6)
+def salun(request: Request) -> Steps:
+    """Saliency unlearning (Fan et al. 2024): a weight is changed if |gradient of the forget loss| is in the upper half.
+
+    The gradient is that of the original model over the whole forget set; finding it counts as spent.
+    """
+    passes = 0
+    for batch in request.forget_once():
+        cross_entropy(request.model, *batch).mul(len(batch[1])).backward()
+        passes += 1
+    masks = _largest(request.model, SALIENT)
+    request.model.zero_grad()
+    optimizer = MaskedSGD(request.model.parameters(), request.hyperparameters.lr, masks=masks)
+    return Steps(optimizer, _relabelled(request), spent=3 * passes)
+
+
+def prepare_step(
+    name: str, model: nn.Module, batch: Batch, hyperparameters: Hyperparameters, classes: int = 10
+) -> Step:
+    """A step of the arm on a batch that is all there is, to forget and to keep."""
+    request = Request(model, repeat(batch), repeat(batch), lambda: [batch], classes, hyperparameters)
+    return first_step(methods.get(name), request)
+
+
+def head(model: nn.Module) -> nn.Module:
+    """The classifier's last layer: the last linear or convolutional one in the order of registration.
+
+    Raises:
+        ValueError: the model has no such layer.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no linear or convolutional layer to be its head")
+    return layers[-1]
+
+
+def _ascent(request: Request) -> Optimizer:
+    return torch.optim.SGD(request.model.parameters(), lr=request.hyperparameters.lr, maximize=True)
+
+
+def _descent(request: Request) -> Optimizer:
+    return torch.optim.SGD(request.model.parameters(), lr=request.hyperparameters.lr)
+
+
+def _zeroth_order(request: Request, optimizer: Callable[..., Optimizer] = ZOSGD) -> Optimizer:
+    given = request.hyperparameters
+    return optimizer(request.model.parameters(), given.lr, eps=given.eps, maximize=True, seed=given.seed)
+
+
+def _pairs(request: Request) -> Iterator[tuple[Tensor, ...]]:
+    """A forget batch and a retain batch: (inputs, targets, retain inputs, retain targets)."""
+    return (tuple(chain(*both)) for both in zip(request.forget, request.retain, strict=False))
+
+
+def _relabelled(request: Request) -> Iterator[Batch]:
+    """A forget batch with wrong labels, then a retain batch, as one: (2N, C, H, W) and (2N,)."""
+    draws = generator(request.hyperparameters.seed, "wrong labels")
+    for inputs, targets, retain_inputs, retain_targets in _pairs(request):
+        shifts = torch.randint(1, request.classes, targets.shape, generator=draws).to(targets.device)
+        wrong = (targets + shifts) % request.classes
+        yield torch.cat([inputs, retain_inputs]), torch.cat([wrong, retain_targets])
+
+
+def _largest(model: nn.Module, share: float) -> list[Tensor]:
+    """Masks that select the share of the parameters whose gradients are largest in absolute value, over all of them."""
+    sizes = [torch.zeros_like(p) if p.grad is None else p.grad.abs() for p in model.parameters()]
+    everything = torch.cat([size.flatten() for size in sizes])
+    threshold = everything.kthvalue(max(1, round((1 - share) * len(everything)))).values
+    return [size > threshold for size in sizes]

@@ -1,0 +1,146 @@
+"""What a model is worth: losses and accuracies on forget, retain and test data, and how near it is to Retrain."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.erasure.membership import Confidences, loss_threshold_auc, membership_inference
+from bench.record import Curve, Quality
+from bench.workloads.datasets import ImageData
+from bench.workloads.splits import Split
+
+EVALUATION_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean cross-entropy in nats and accuracy in percent by subset, and the L2 distance of the parameters.
+
+    Attributes:
+        unseen_accuracy: on the test data of the forget set's kind; not a number if there are none.
+        confidences: of every sample, for membership inference.
+    """
+
+    forget_loss: float
+    retain_loss: float
+    test_loss: float
+    forget_accuracy: float
+    retain_accuracy: float
+    test_accuracy: float
+    distance: float
+    unseen_accuracy: float = field(compare=False)
+    confidences: Confidences = field(compare=False, repr=False)
+
+    @property
+    def finite(self) -> bool:
+        """Whether every loss is."""
+        return all(map(math.isfinite, (self.forget_loss, self.retain_loss, self.test_loss)))
+
+
+class Evaluator:
+    """Looks at a model on one split of the data.
+
+    Args:
+        start: the parameters that distance is counted from; copied.
+    """
+
+    def __init__(self, data: ImageData, split: Split, start: nn.Module) -> None:
+        self.data = data
+        self.split = split
+        self._start = [parameter.detach().clone() for parameter in start.parameters()]
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module) -> Evaluation:
+        """Evaluate in eval mode; the model's own mode is left as it was."""
+        was_training = model.training
+        model.eval()
+        losses, hits = self._on_training_data(model)
+        test_losses, test_hits = per_sample(model, self.data.test_images, self.data.test_labels)
+        model.train(was_training)
+        forget, retain, test, unseen = (getattr(self.split, name) for name in ("forget", "retain", "test", "unseen"))
+        return Evaluation(
+            forget_loss=losses[forget].mean().item(),
+            retain_loss=losses[retain].mean().item(),
+            test_loss=test_losses[test].mean().item(),
+            forget_accuracy=100 * hits[forget].mean().item(),
+            retain_accuracy=100 * hits[retain].mean().item(),
+            test_accuracy=100 * test_hits[test].mean().item(),
+            distance=self._distance(model),
+            unseen_accuracy=100 * test_hits[unseen].mean().item(),
+            confidences=Confidences(
+                (-losses[forget]).exp(),
+                (-losses[retain]).exp(),
+                (-test_losses[test]).exp(),
+                (-test_losses[unseen]).exp(),
+            ),
+        )
+
+    def _on_training_data(self, model: nn.Module) -> tuple[Tensor, Tensor]:
+        """Losses and hits at the places of the samples that the split names; not a number elsewhere."""
+        named = torch.cat([self.split.forget, self.split.retain])
+        losses = torch.full((len(self.data.train_labels),), math.nan)
+        hits = losses.double()
+        losses[named], hits[named] = per_sample(model, self.data.train_images[named], self.data.train_labels[named])
+        return losses, hits
+
+    def _distance(self, model: nn.Module) -> float:
+        moved = (now - then for now, then in zip(model.parameters(), self._start, strict=True))
+        return math.sqrt(sum(difference.double().square().sum().item() for difference in moved))
+
+
+def quality(
+    at_completion: Evaluation, retrained: Evaluation, of_a_class: bool, relearn_steps: int | None = None
+) -> Quality:
+    """What a model is worth, its tug-of-war score against Retrain included.
+
+    Args:
+        of_a_class: whether a class is forgotten, whose test data then count apart.
+    """
+    unseen = at_completion.unseen_accuracy
+    return Quality(
+        ua=100 - at_completion.forget_accuracy,
+        ra=at_completion.retain_accuracy,
+        ta=at_completion.test_accuracy,
+        ta_forgotten=unseen if of_a_class and math.isfinite(unseen) else None,
+        mia=membership_inference(at_completion.confidences),
+        mia_auc=loss_threshold_auc(at_completion.confidences),
+        tow=tug_of_war(at_completion, retrained),
+        relearn_steps=relearn_steps,
+    )
+
+
+def tug_of_war(model: Evaluation, retrained: Evaluation) -> float:
+    """ToW in [0, 1]: product over forget, retain and test of 1 - |accuracy gap to Retrain| (Zhao et al. 2024)."""
+    gaps = (
+        model.forget_accuracy - retrained.forget_accuracy,
+        model.retain_accuracy - retrained.retain_accuracy,
+        model.test_accuracy - retrained.test_accuracy,
+    )
+    return math.prod(1 - abs(gap) / 100 for gap in gaps)
+
+
+def curve(steps: tuple[int, ...], evaluations: tuple[Evaluation, ...]) -> Curve:
+    """The run as columns; what is not finite becomes None."""
+
+    def column(name: str) -> list[float | None]:
+        values = (getattr(evaluation, name) for evaluation in evaluations)
+        return [value if math.isfinite(value) else None for value in values]
+
+    return Curve(step=list(steps), **{name: column(name) for name in Curve.model_fields if name != "step"})
+
+
+def per_sample(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy and correctness of every sample, on the CPU: (N,) float32 and (N,) float64, 0 or 1.
+
+    Logits that are not finite are wrong: their argmax would say nothing but the order of the classes.
+    """
+    device = next(model.parameters()).device
+    losses, hits = [], []
+    for batch, targets in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+        logits = model(batch.to(device)).cpu()
+        losses.append(F.cross_entropy(logits, targets, reduction="none"))
+        hits.append(((logits.argmax(1) == targets) & logits.isfinite().all(1)).double())
+    return torch.cat(losses), torch.cat(hits)

@@ -1,0 +1,261 @@
+"""What to run: a TOML file under `profiles/` as a pydantic model, and the cases that follow from it."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from bench.base.paths import PROFILES
+from bench.record import Case, Rules
+
+T = TypeVar("T")
+
+MOST_THREADS = 1024
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Pixels = Annotated[int, Field(gt=0, le=4096)]
+
+
+def _all_different(values: list[T]) -> list[T]:
+    twice = [value for value in values if values.count(value) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands there more than once")
+    return values
+
+
+def _as_list(value: Any) -> Any:
+    """A single `[step]` table is a list of one, as several `[[step]]` are a list."""
+    return [value] if isinstance(value, dict) else value
+
+
+Distinct = AfterValidator(_all_different)
+Names = Annotated[list[str], Field(min_length=1), Distinct]
+BatchSizes = Annotated[list[Positive], Field(min_length=1), Distinct]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1), Distinct]
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used; the message is one line and names the way out."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Training(_Table):
+    """How the original and the retrained model are trained: SGD with a one-cycle learning rate."""
+
+    epochs: Positive
+    batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two
+    lr: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class StepPlan(_Table):
+    """Step-cost cases: every method on every model at every batch size. A profile may have several."""
+
+    models: Names
+    image_size: Pixels
+    batch_sizes: BatchSizes
+    methods: Names
+
+
+class Tuned(_Table):
+    """An arm's learning rate and, for a zeroth-order one, the size of its perturbation."""
+
+    lr: Annotated[float, Field(ge=0)]
+    eps: Annotated[float, Field(gt=0)] = 1e-3
+
+
+class UnlearningPlan(_Table):
+    """Whole runs: every method on every scenario with every seed at every batch size. A profile may have several.
+
+    A run gives up after `max_steps` without completion and goes on for `horizon` times T* after it. It is evaluated
+    at every step up to 1 / (`resolution` - 1), then at steps each `resolution` times the one before; on the whole
+    forget and test data, and on `retain_evaluated` samples of the retain set (None for all). Batch norm is
+    frozen unless `train_mode` is on. `dataset` is used instead of the profile's.
+    """
+
+    model: str
+    dataset: str | None = None
+    image_size: Pixels
+    batch_sizes: BatchSizes
+    scenarios: Names
+    methods: Names
+    seeds: Seeds
+    horizon: Annotated[float, Field(ge=0)]
+    max_steps: Positive
+    resolution: Annotated[float, Field(gt=1, le=2)] = 1.05
+    retain_evaluated: Positive | None = None
+    train_mode: bool = False
+    training: Training
+    hyperparameters: dict[str, Tuned] = {}
+
+
+class TuningPlan(_Table):
+    """Where `python -m bench.tune` looks: every learning rate for every arm, every `eps` for zeroth-order ones.
+
+    The seeds are for tuning alone: no result may use them.
+    """
+
+    seeds: Seeds
+    learning_rates: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), Distinct]
+    eps: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), Distinct] = [1e-3]
+
+
+class Profile(_Table):
+    """One profile.
+
+    A step is timed for about `timing_s` seconds and never fewer than `min_rounds` rounds; `window_s` is the least
+    length of an energy window in seconds, `country` the ISO 3166 alpha-3 code whose grid the emissions are computed
+    for, `test_fraction` the share of an image folder without `test/` that is held out. `train_per_class` and
+    `test_per_class` take only the first so many samples of each class. `rules` say in advance what makes a verdict.
+    `tuned_by` is the profile whose search found the learning rates, if that is not this one.
+    """
+
+    name: str
+    description: str
+    dataset: str
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    train_per_class: Positive | None = None
+    test_per_class: Positive | None = None
+    devices: Annotated[list[Literal["cpu", "cuda", "mps", "xpu"]], Field(min_length=1), Distinct]
+    threads: Annotated[int, Field(gt=0, le=MOST_THREADS)]
+    country: str
+    window_s: Seconds
+    timing_s: Seconds = 3.0
+    min_rounds: Annotated[int, Field(ge=3)] = 5
+    step: Annotated[list[StepPlan], BeforeValidator(_as_list)] = []
+    unlearning: Annotated[list[UnlearningPlan], BeforeValidator(_as_list)] = []
+    tuning: TuningPlan | None = None
+    rules: Rules = Rules()
+    tuned_by: str | None = None
+
+    @model_validator(mode="after")
+    def _runs_something(self) -> "Profile":
+        if not self.step and not self.unlearning:
+            raise ValueError("the profile runs nothing; add a [step] or an [unlearning] table")
+        _all_different([case.id for case in self.step_cases()])
+        _all_different([case.id for case in self.unlearning_cases()])
+        return self
+
+    @model_validator(mode="after")
+    def _tunes_on_other_seeds(self) -> "Profile":
+        used = {seed for plan in self.unlearning for seed in plan.seeds}
+        both = sorted(used & set(self.tuning.seeds)) if self.tuning is not None else []
+        if both:
+            raise ValueError(f"seed {both[0]} is for tuning and for results; take another for [tuning]")
+        return self
+
+    def step_cases(self) -> list[Case]:
+        """The cases of `bench/test_step_cost.py`."""
+        return [
+            Case(
+                method=method,
+                model=model,
+                dataset=self.dataset,
+                image_size=plan.image_size,
+                batch_size=batch_size,
+                device=device,
+                threads=self.threads,
+                seed=0,
+            )
+            for device in self.devices
+            for plan in self.step
+            for model in plan.models
+            for batch_size in plan.batch_sizes
+            for method in plan.methods
+        ]
+
+    def unlearning_cases(self) -> list[Case]:
+        """The cases of `bench/test_unlearning.py`."""
+        return [case for plan in self.unlearning for case in self._cases_of(plan)]
+
+    def plan_of(self, case: Case) -> UnlearningPlan:
+        """The plan that an unlearning case follows from; a pilot case of the first plan with its setting."""
+        plans = [plan for plan in self.unlearning if self._has_setting(plan, case)]
+        return next((plan for plan in plans if case.method in plan.methods and case.seed in plan.seeds), plans[0])
+
+    def _has_setting(self, plan: UnlearningPlan, case: Case) -> bool:
+        of_plan = plan.model, plan.dataset or self.dataset, plan.image_size
+        same = of_plan == (case.model, case.dataset, case.image_size)
+        return same and case.batch_size in plan.batch_sizes and case.scenario in plan.scenarios
+
+    def pilot_cases(self, plan: UnlearningPlan, tuning: TuningPlan) -> list[Case]:
+        """What a plan's learning rates are tried on: its erasures with the seeds for tuning, on the first device."""
+        pilot = self.model_copy(update={"devices": self.devices[:1]})
+        return pilot._cases_of(plan.model_copy(update={"seeds": tuning.seeds, "methods": ["retrain"]}))
+
+    def _cases_of(self, plan: UnlearningPlan) -> list[Case]:
+        return [
+            Case(
+                method=method,
+                model=plan.model,
+                dataset=plan.dataset or self.dataset,
+                image_size=plan.image_size,
+                batch_size=batch_size,
+                device=device,
+                threads=self.threads,
+                seed=seed,
+                scenario=scenario,
+            )
+            for device in self.devices
+            for batch_size in plan.batch_sizes
+            for scenario in plan.scenarios
+            for method in plan.methods
+            for seed in plan.seeds
+        ]
+
+
+def available_profiles() -> list[str]:
+    """Names of the profiles that come with the suite."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+def profile_path(name_or_path: str) -> Path:
+    """The file of a profile, given by its name under `profiles/` or as a `.toml` file."""
+    return Path(name_or_path) if name_or_path.endswith(".toml") else PROFILES / f"{name_or_path}.toml"
+
+
+def load_profile(name_or_path: str) -> Profile:
+    """Read a profile by its name under `profiles/`, or from a `.toml` file of the user's.
+
+    Raises:
+        ProfileError: there is no such profile, it is not TOML, or it has a wrong or misspelled entry.
+    """
+    path = profile_path(name_or_path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Profile.model_validate({"name": path.stem, **table})
+    except (FileNotFoundError, IsADirectoryError):
+        choices = ", ".join(available_profiles())
+        raise ProfileError(f"no profile {name_or_path!r}; choose from: {choices}, or give a FILE.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path.name}: not TOML: {error}") from None
+    except ValidationError as error:
+        raise ProfileError(f"{path.name}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first finding in one line; before all others a key that does not exist, with the keys that do."""
+    finding = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    where = [str(part) for part in finding["loc"]]
+    if finding["type"] != "extra_forbidden":
+        return f"{'.'.join(where) or 'profile'}: {finding['msg']}"
+    keys = ", ".join(sorted(_table_at([part for part in finding["loc"][:-1] if isinstance(part, str)]).model_fields))
+    return f"unknown key {'.'.join(where)!r}; choose from: {keys}"
+
+
+def _table_at(path: list[str]) -> type[BaseModel]:
+    tables: dict[tuple[str, ...], type[BaseModel]] = {
+        (): Profile,
+        ("step",): StepPlan,
+        ("unlearning",): UnlearningPlan,
+        ("unlearning", "training"): Training,
+        ("tuning",): TuningPlan,
+        ("rules",): Rules,
+    }
+    return Tuned if path[1:2] == ["hyperparameters"] else tables[tuple(path)]

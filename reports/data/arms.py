@@ -1,0 +1,34 @@
+"""The arms as every table and figure has them: which are compared, in which order, and which look alike."""
+
+from collections.abc import Iterable
+
+FIRST, ZEROTH, MATCHED, RETRAIN = "fo-ga", "zo-ga", "fo-ga-matched", "retrain"
+ASCENTS = (FIRST, ZEROTH, "fo-ga-clipped", "zo-ga-clipped", MATCHED, "fo-ga-head")
+KNOWN = (
+    "forward",
+    "fo-ga",
+    "zo-ga",
+    "retrain",
+    "fo-ga-checkpoint",
+    "fo-ga-accumulate",
+    "zo-ga-microbatch",
+    "zo-mezo",
+    "fo-ga-head",
+    "zo-ga-gaussian",
+    "fo-ga-clipped",
+    "zo-ga-clipped",
+    "fo-ga-matched",
+    "fo-neggrad-plus",
+    "zo-neggrad-plus",
+    "finetune",
+    "l1-sparse",
+    "random-label",
+    "salun",
+)
+
+
+def places(methods: Iterable[str]) -> dict[str, int]:
+    """The arms in their order, each with the number that its look follows from: the known ones first, then by name."""
+    present = set(methods)
+    everyone = [*KNOWN, *sorted(present - set(KNOWN))]
+    return {name: place for place, name in enumerate(everyone) if name in present}

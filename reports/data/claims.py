@@ -1,0 +1,206 @@
+"""The verdicts: the paper's three claims, each as tests whose rules were fixed in the profile before the run.
+
+A test compares zeroth- with first-order ascent seed by seed, in one setting (model, data, batch size, scenario), and
+sets the 95 % t-interval of the mean against a bound. It shows nothing where a seed lacks the figure, because a run did
+not complete or did not get so far: what is missing is not missing by chance. A claim is supported if every one of its
+tests supports it, not supported if one of them speaks against it, and otherwise not shown. The intervals are not
+widened for their number.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+from scipy import stats
+
+from bench.record import Rules
+from reports.data.arms import FIRST, MATCHED, ZEROTH
+from reports.data.load import ratio, value_of
+
+Verdict = Literal["supported", "not supported", "not shown"]
+LEAST_SEEDS = 3
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean and 95 % t-interval over `n` seeds; the ends are NaN from fewer than `LEAST_SEEDS`."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What a test looks at.
+
+    Attributes:
+        claim: which claim it belongs to, with places for the rules' bounds.
+        name: in words, with its unit.
+        of_pair: the statistic of one seed, from the rows of zeroth- and first-order ascent.
+        first: the first-order arm that it is compared with.
+        bound: from the rules.
+        above: whether the claim says that the statistic lies above the bound, or at most there.
+    """
+
+    claim: str
+    name: str
+    of_pair: Callable[[pd.Series, pd.Series], float]
+    bound: Callable[[Rules], float]
+    above: bool = True
+    first: str = FIRST
+
+
+@dataclass(frozen=True)
+class Test:
+    """A statistic in one setting, and what it says.
+
+    Attributes:
+        statistic, setting, bound: what is looked at, where, and against what.
+        interval: of the statistic, over the seeds for which both arms have it.
+        pairs: the number of seeds that both arms were run with, but for those with nothing to forget.
+    """
+
+    __test__ = False  # not one of pytest's
+
+    statistic: Statistic
+    setting: str
+    interval: Interval
+    pairs: int
+    bound: float
+
+    @property
+    def rule(self) -> str:
+        """Where the whole interval must lie to support the claim; on the other side it speaks against it."""
+        return f"{'above' if self.statistic.above else 'below'} {self.bound:g}"
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the rule; none from fewer than three seeds, or where a seed lacks the figure."""
+        low, high = self.interval.low, self.interval.high
+        if math.isnan(low) or self.interval.n < self.pairs:
+            return "not shown"
+        for_it, against = low > self.bound, high < self.bound
+        if not self.statistic.above:
+            for_it, against = high < self.bound, low > self.bound
+        return "supported" if for_it else "not supported" if against else "not shown"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper with its tests."""
+
+    statement: str
+    tests: tuple[Test, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of all tests together."""
+        verdicts = {test.verdict for test in self.tests}
+        if "not supported" in verdicts:
+            return "not supported"
+        return "supported" if verdicts == {"supported"} else "not shown"
+
+
+MEMORY = f"Much less memory: {ZEROTH} peaks below {{memory_ratio:g}} of {FIRST}"
+QUALITY = (
+    f"Competitive unlearning: at completion, the ToW of {ZEROTH} is less than {{tow_margin:g}} below that of {FIRST}"
+)
+STABILITY = f"More stability after completion: {ZEROTH} keeps the retain set longer than {FIRST}"
+
+
+def _difference(column: str, sign: int = 1) -> Callable[[pd.Series, pd.Series], float]:
+    """Zeroth-order minus first-order, or the other way round."""
+    return lambda zeroth, first: sign * (value_of(zeroth, column) - value_of(first, column))
+
+
+def _ratio(column: str) -> Callable[[pd.Series, pd.Series], float]:
+    return lambda zeroth, first: ratio(value_of(zeroth, column), value_of(first, column))
+
+
+def _zero(_: Rules) -> float:
+    return 0.0
+
+
+STATISTICS = (
+    Statistic(
+        MEMORY,
+        f"peak of live tensors in a step, {ZEROTH} over {FIRST}",
+        _ratio("memory.tensor_peak_bytes"),
+        lambda rules: rules.memory_ratio,
+        above=False,
+    ),
+    Statistic(QUALITY, f"ToW, {ZEROTH} minus {FIRST}", _difference("quality.tow"), lambda rules: -rules.tow_margin),
+    Statistic(
+        STABILITY,
+        f"time to collapse in T*, {ZEROTH} minus {FIRST}",
+        _difference("stability.collapse"),
+        lambda rules: rules.collapse_margin,
+    ),
+    Statistic(
+        STABILITY,
+        f"slope of the log retain loss in 1/T*, {FIRST} minus {ZEROTH}",
+        _difference("stability.loss_slope", -1),
+        _zero,
+    ),
+    Statistic(
+        STABILITY,
+        f"retain accuracy lost at matched displacement in points, {FIRST} minus {ZEROTH}",
+        _difference("stability.drop_at_distance", -1),
+        lambda rules: rules.drop_margin,
+    ),
+    Statistic(
+        STABILITY,
+        f"retain accuracy lost at matched forget loss in points, {FIRST} minus {ZEROTH}",
+        _difference("stability.drop_at_forget_loss", -1),
+        lambda rules: rules.drop_margin,
+    ),
+    Statistic(
+        STABILITY,
+        f"time to collapse in T*, {ZEROTH} minus {MATCHED}",
+        _difference("stability.collapse"),
+        lambda rules: rules.collapse_margin,
+        first=MATCHED,
+    ),
+)
+
+
+def claims(runs: pd.DataFrame, rules: Rules) -> list[Claim]:
+    """The claims that the unlearning runs of one machine can say something about; empty without both arms.
+
+    A test whose control was not run is there, and shows nothing.
+
+    Args:
+        runs: rows of `results.csv`, with a column `setting`.
+    """
+    tests = [test for statistic in STATISTICS for test in _tests(statistic, runs, rules)]
+    statements = dict.fromkeys(statistic.claim for statistic in STATISTICS)
+    grouped = {name: tuple(test for test in tests if test.statistic.claim == name) for name in statements}
+    return [Claim(name.format(**dict(rules)), found) for name, found in grouped.items() if found]
+
+
+def t_interval(values: pd.Series) -> Interval:
+    """Mean and 95 % t-interval (Student 1908) of independent values; NaN among them are left out."""
+    known = values.dropna()
+    count = len(known)
+    mean = float(known.mean()) if count else math.nan
+    if count < LEAST_SEEDS:
+        return Interval(mean, math.nan, math.nan, count)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1) * known.std() / math.sqrt(count))
+    return Interval(mean, mean - half, mean + half, count)
+
+
+def _tests(statistic: Statistic, runs: pd.DataFrame, rules: Rules) -> Iterator[Test]:
+    for setting, cases in runs.groupby("setting", sort=False):
+        with_work = cases[cases["completion.step"] != 0]  # at 0 steps the original had nothing to forget
+        by_seed = {name: of_arm.set_index("seed") for name, of_arm in with_work.groupby("method")}
+        if ZEROTH not in by_seed or FIRST not in by_seed:
+            continue
+        zeroth, first = by_seed[ZEROTH], by_seed.get(statistic.first, by_seed[FIRST].iloc[:0])
+        seeds = [seed for seed in zeroth.index if seed in first.index]
+        values = pd.Series([statistic.of_pair(zeroth.loc[seed], first.loc[seed]) for seed in seeds], dtype=float)
+        yield Test(statistic, str(setting), t_interval(values), len(seeds), statistic.bound(rules))

@@ -1,0 +1,49 @@
+"""Words that stand in several places of the report."""
+
+from collections.abc import Iterable
+
+SETTING = (
+    "A setting, such as cnn digits b32 class:3, is a model, its data, the batch size and what is to be forgotten: "
+    "class:K is a class, random:F a random share."
+)
+COMPLETE = (
+    "A run is complete at T*, the first evaluation at which the accuracy on what is to be forgotten is at or below "
+    "chance (a class) or Retrain's (a random share)."
+)
+ARMS = (
+    "fo-ga is gradient ascent on what is to be forgotten, by backpropagation; zo-ga estimates that step from two "
+    "forward passes; retrain is training from scratch without what is to be forgotten."
+)
+RETRAIN_BATCH = "Retrain's peak is that of its training, with the batch size of the profile's training."
+MEASURES = (
+    "ToW, the tug of war between forgetting and keeping, is 1 for Retrain itself; retain accuracy is that on the data "
+    "to be kept."
+)
+ESTIMATED = (
+    "Energy is an estimate: processor time times a table power plus a fixed guess for the memory, which counts while "
+    "nothing is done, too. It is proportional to the time and adds nothing to it."
+)
+
+LEDGER_WORDS = {
+    "tensor": (
+        "live tensors",
+        "Tensor ledger: bytes of live tensors at their peak, parameters and batch included; exact, so there is no "
+        "spread.",
+    ),
+    "allocator": (
+        "torch's allocator",
+        "Allocator ledger: what torch's allocator had handed out at its peak, kernel scratch included; one run of a "
+        "step.",
+    ),
+    "process": (
+        "the process",
+        "Process ledger: what the operating system saw of a process that does nothing else, Python and torch "
+        "included; one process a case.",
+    ),
+}
+
+
+def listed(words: Iterable[str]) -> str:
+    """One, two and three."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,76 @@
+"""How every figure looks: Okabe-Ito colours, and a marker and a line style of its own for each arm."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import matplotlib as mpl
+
+from reports.data.arms import places
+
+# Okabe and Ito (2008), "Color universal design"; yellow is left out, it does not show on white. The marker and the line
+# style tell arms apart whose colours are the same again.
+OKABE_ITO = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("s", "o", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+DASHES: tuple[tuple[float, ...] | str, ...] = (
+    "",
+    (4, 1.5),
+    (1, 1),
+    (3, 1, 1, 1),
+    (5, 1, 1, 1, 1, 1),
+    (2, 2),
+    (6, 2),
+    (8, 1),
+    (2, 1),
+    (1, 3),
+    (8, 1, 1, 1),
+    (6, 1, 3, 1),
+)
+
+
+@dataclass(frozen=True)
+class ArmStyle:
+    """seaborn's `palette`, `markers` and `dashes` for a set of arms, in the order of `order`."""
+
+    order: list[str]
+    palette: dict[str, str]
+    markers: dict[str, str]
+    dashes: dict[str, tuple[float, ...] | str]
+
+
+def arm_style(methods: Iterable[str]) -> ArmStyle:
+    """The same look for an arm in every figure: the known arms first, others after them by name."""
+    slot = places(methods)
+    order = list(slot)
+    return ArmStyle(
+        order,
+        {name: OKABE_ITO[slot[name] % len(OKABE_ITO)] for name in order},
+        {name: MARKERS[slot[name] % len(MARKERS)] for name in order},
+        {name: DASHES[slot[name] % len(DASHES)] for name in order},
+    )
+
+
+INK, QUIET, FAINT, LINE, PAPER = "#1b1b1b", "#666666", "#999999", "#dddddd", "#ffffff"
+# In the page these follow the reader's light or dark: the custom properties of templates/style.css.
+FOLLOWING = {INK: "ink", OKABE_ITO[0]: "ink", QUIET: "quiet", FAINT: "quiet", LINE: "line", PAPER: "paper"}
+
+
+def use() -> None:
+    """Set matplotlib up: a renderer without a screen, text as shapes, the same bytes at every run."""
+    mpl.use("agg")
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 100,
+            "savefig.dpi": 150,
+            "font.size": 10,
+            "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": LINE,
+            **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+            "legend.frameon": False,
+            "svg.hashsalt": "zo-unlearning-bench",
+            "svg.fonttype": "path",
+        }
+    )

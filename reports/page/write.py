@@ -1,0 +1,152 @@
+"""The report on disk: one page that needs no network, the figures, the records as CSV, the summary, the statement."""
+
+import errno
+import io
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from reports.data.columns import CURVE_COLUMNS, columns_table
+from reports.data.glossary import ARMS, COMPLETE, MEASURES, SETTING
+from reports.data.load import Results
+from reports.figures import style
+from reports.figures.inline_svg import for_the_page
+from reports.figures.panels import Drawing
+from reports.page.exhibits import ERASURE_FIGURES, STEP_FIGURES
+from reports.page.sections import Exhibit, Section, sections
+from reports.page.summary import as_data, dumps
+from reports.sustainability import statement as sustainability
+from reports.tables.machine import commit_text, hardware, machine_table
+
+MOST_ROWS = 300  # of a table in the page
+CURVE_DIGITS = 6  # significant, in curves.csv
+
+
+class NotWrittenError(Exception):
+    """The report cannot be written where it should be; the message is one line and says what to do."""
+
+
+def write_report(results: Results, folder: Path) -> list[Path]:
+    """Draw everything and put it into `folder`, replacing a former report file by file; figures only it had go.
+
+    Raises:
+        NotWrittenError: the folder cannot be written. A former report in it is then as it was, and so it is if anything
+            goes wrong while drawing.
+
+    Returns:
+        The files written, the page first.
+    """
+    style.use()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
+            _write(results, Path(workshop))
+            return _put(Path(workshop), folder)
+    except OSError as error:
+        where = error.filename2 or error.filename or folder
+        raise NotWrittenError(
+            f"cannot write the report: {where}: {error.strerror}; choose another folder with --out"
+        ) from None
+
+
+def _put(staged: Path, folder: Path) -> list[Path]:
+    """Everything into its place, the page last."""
+    names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name == "index.html", name))
+    for name in names:
+        if (folder / name).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder is in the way", folder / name)
+    written = [(staged / name).replace(folder / name) for name in names][::-1]
+    for stale in _figures_in(folder) - set(written):
+        stale.unlink()
+    return written
+
+
+def _figures_in(folder: Path) -> set[Path]:
+    """The figures of this and of former reports, by their names."""
+    names = "|".join(pair.name for pair in (*STEP_FIGURES, *ERASURE_FIGURES))
+    figure = re.compile(rf"(run\d+-[a-z0-9-]+-)?({names})\.(svg|png|pdf)")
+    return {path for path in folder.iterdir() if figure.fullmatch(path.name)}
+
+
+def _write(results: Results, staged: Path) -> None:
+    parts = list(sections(results))
+    exhibits = [(part.name, exhibit) for part in parts for group in part.groups for exhibit in group.exhibits]
+    svg = {f"{part}{exhibit.name}": _save(exhibit, staged, part) for part, exhibit in exhibits if exhibit.drawing}
+    content = {
+        "sections": parts,
+        "svg": svg,
+        "origin": machine_table(results),
+        "hardware": hardware,
+        "commit_text": commit_text,
+        "MOST_ROWS": MOST_ROWS,
+        "SETTING": SETTING,
+        "COMPLETE": COMPLETE,
+        "ARMS": ARMS,
+        "MEASURES": MEASURES,
+        "NO_STATEMENT": sustainability.MISSING,
+    }
+    for template in ("index.html", "summary.md", "sustainability.md"):
+        text = _templates().get_template(f"{template}.j2").render(content)
+        (staged / template).write_text(text, encoding="utf-8")
+    results.cases.to_csv(staged / "results.csv", index=False)
+    curves = results.curves[list(CURVE_COLUMNS)]
+    curves.to_csv(staged / "curves.csv", index=False, float_format=f"%.{CURVE_DIGITS}g")
+    columns_table(results.cases.columns).to_csv(staged / "columns.csv", index=False)
+    for name, data in (("summary", _summary), ("sustainability", _sustainability)):
+        (staged / f"{name}.json").write_text(dumps([_origin(part) | data(part) for part in parts]), encoding="utf-8")
+
+
+def _origin(part: Section) -> dict[str, Any]:
+    run = part.run
+    return {
+        "profile": run.profile,
+        "device": part.device,
+        "machine": hardware(run, part.device),
+        "commit": run.commit,
+        "dirty": run.dirty,
+        "command": run.command,
+        "started": run.started,
+    }
+
+
+def _summary(part: Section) -> dict[str, Any]:
+    return as_data(part.claims, part.findings)
+
+
+def _sustainability(part: Section) -> dict[str, Any]:
+    return sustainability.as_data(part.statement)
+
+
+def _save(exhibit: Exhibit, staged: Path, part: str) -> Markup:
+    """Write the figure as SVG, PNG and PDF; return the SVG element, to stand in the page."""
+    assert exhibit.drawing is not None
+    whole = exhibit.whole or exhibit.drawing
+    stem = f"{part}{exhibit.name}"
+    svg = _svg(whole)
+    (staged / f"{stem}.svg").write_text(svg, encoding="utf-8")
+    whole.figure.savefig(staged / f"{stem}.png")
+    whole.figure.savefig(staged / f"{stem}.pdf", metadata={"CreationDate": None})
+    element = for_the_page(svg if whole is exhibit.drawing else _svg(exhibit.drawing), stem)
+    return Markup(element)  # noqa: S704 (matplotlib's own output, which escapes its text)
+
+
+def _svg(drawing: Drawing) -> str:
+    drawing.figure.draw_without_rendering()
+    drawing.figure.set_layout_engine(None)  # it is laid out; every format would do that again
+    buffer = io.StringIO()
+    drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("reports.page", "templates"),
+        autoescape=select_autoescape(["html.j2"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )

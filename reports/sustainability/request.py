@@ -1,0 +1,132 @@
+"""One erasure request as `sustainability.json` has it: every figure of a run, unrounded."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from reports.data.device_budgets import smallest_budget
+from reports.data.retrain_shares import by_arm
+from reports.sustainability.tables import ACCOUNTED
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is not known is None.
+
+    Attributes:
+        setting, arm, seed: which run it is of.
+        data, samples, samples_of, samples_digest: the data set; how many of how many training samples were to be
+            forgotten, and the hash that names them.
+        learning_rate, eps: what the arm was run with.
+        complete, outcome: whether it was forgotten, and how the whole run ended, which goes on after that.
+        energy_j, energy_basis, energy_boundaries, energy_window_s: to completion, in joules; measured or estimated; by
+            kind of hardware, whether it is the process's or the machine's; how many seconds were metered.
+        grid_gco2e_per_kwh, country: carbon intensity of the grid, in grams, and whose it is.
+        sci_gco2e: energy times intensity, in grams; emissions of making the hardware are not included.
+        time_s: to completion, without evaluations, in seconds.
+        energy_over_retrain, time_over_retrain: over Retrain's with the same seed.
+        tensor_peak_bytes, process_peak_bytes: of a step, live tensors and the whole process.
+        tensors_fit_into, process_fits_into: the smallest of the budgets that holds them.
+        forget_error_percent, retain_accuracy_percent, test_accuracy_percent: at completion.
+        membership_inference_percent, membership_inference_auc, relearn_steps: the evidence of forgetting.
+    """
+
+    setting: str
+    arm: str
+    seed: int
+    data: str
+    samples: int | None
+    samples_of: int | None
+    samples_digest: str | None
+    learning_rate: float | None
+    eps: float | None
+    complete: bool | None
+    outcome: str
+    energy_j: float | None
+    energy_basis: str | None
+    energy_boundaries: dict[str, str]
+    energy_window_s: float | None
+    grid_gco2e_per_kwh: float | None
+    country: str | None
+    sci_gco2e: float | None
+    time_s: float | None
+    energy_over_retrain: float | None
+    time_over_retrain: float | None
+    tensor_peak_bytes: int | None
+    process_peak_bytes: int | None
+    tensors_fit_into: str | None
+    process_fits_into: str | None
+    forget_error_percent: float | None
+    retain_accuracy_percent: float | None
+    test_accuracy_percent: float | None
+    membership_inference_percent: float | None
+    membership_inference_auc: float | None
+    relearn_steps: int | None
+
+
+COLUMNS = {
+    "data": "dataset",
+    "samples": "erased.samples",
+    "samples_of": "erased.of",
+    "samples_digest": "erased.digest",
+    "learning_rate": "rate.lr",
+    "eps": "rate.eps",
+    "complete": "completion.reached",
+    "outcome": "outcome",
+    "energy_j": "completion.joules",
+    "energy_basis": "energy.basis",
+    "energy_window_s": "energy.window_s",
+    "grid_gco2e_per_kwh": "intensity",
+    "country": "energy.country",
+    "sci_gco2e": "co2e",
+    "time_s": "completion.seconds",
+    "energy_over_retrain": "completion.joules share",
+    "time_over_retrain": "completion.seconds share",
+    "tensor_peak_bytes": "memory.tensor_peak_bytes",
+    "process_peak_bytes": "memory.process_peak_bytes",
+    "forget_error_percent": "quality.ua",
+    "retain_accuracy_percent": "quality.ra",
+    "test_accuracy_percent": "quality.ta",
+    "membership_inference_percent": "quality.mia",
+    "membership_inference_auc": "quality.mia_auc",
+    "relearn_steps": "quality.relearn_steps",
+    "seed": "seed",
+}
+
+
+def requests(runs: pd.DataFrame) -> Iterator[Request]:
+    """One a run, by setting and arm.
+
+    Args:
+        runs: with the shares of Retrain's figures, and the emissions as `co2e` in grams.
+    """
+    for setting, arm, cases in by_arm(runs):
+        for _, case in cases.iterrows():
+            figures = {name: _plain(case[column]) for name, column in COLUMNS.items()}
+            yield Request(
+                setting=setting,
+                arm=arm,
+                energy_boundaries={
+                    word: case[f"energy.{part}.boundary"]
+                    for part, word in ACCOUNTED.items()
+                    if _plain(case[f"energy.{part}.boundary"]) is not None
+                },
+                tensors_fit_into=_budget(figures["tensor_peak_bytes"]),
+                process_fits_into=_budget(figures["process_peak_bytes"]),
+                **figures,
+            )
+
+
+def _budget(peak: float | None) -> str | None:
+    return None if peak is None else smallest_budget(peak)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: what is not known is None, and whole numbers are whole."""
+    if value is None or pd.isna(value):
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, float) and value.is_integer() and math.fabs(value) < 2**53 else value

@@ -1,0 +1,152 @@
+"""The sustainability statement: what one erasure request costs, against what, and what was shown about it.
+
+Per request: energy E, and emissions as the Software Carbon Intensity ((E x I) + M) per R (ISO/IEC 21031:2024) with R
+one erasure request, I the carbon intensity of the grid, and M, the share of making the hardware, not included.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.record import Run, TuningCost
+from reports.data.arms import MATCHED, places
+from reports.data.glossary import ARMS, COMPLETE, ESTIMATED, SETTING
+from reports.data.load import Results
+from reports.data.retrain_shares import completed, with_shares
+from reports.sustainability.model_card import ModelCard, model_cards
+from reports.sustainability.request import Request, requests
+from reports.sustainability.sentences import evidence, headline
+from reports.sustainability.tables import (
+    ACCOUNTED,
+    JOULES_PER_KWH,
+    NO_MAKING,
+    basis_table,
+    erased_table,
+    rate_table,
+    request_table,
+    search_table,
+    thousand_table,
+)
+from reports.tables.table import Table
+
+COUNTED = (
+    "Costs are counted up to T*, without the evaluations that tell that it is reached; Retrain's are those of its "
+    "whole training. For a random share the accuracy to reach is that of Retrain, which a request outside of a study "
+    "does not have."
+)
+NO_GUARANTEE = (
+    "This is approximate unlearning: the figures say what was measured about these models, and are no legal guarantee "
+    "that an influence of the data is gone."
+)
+ONE_HOUR = "Seconds and joules are those of one machine and hour, with whatever else ran on it then."
+TWO_PASSES = "Where energy and time differ as shares of Retrain's, that is the noise of two passes."
+NOT_METERED = "Energy was not metered in this run, so there are no figures of energy and emissions."
+NOTHING_COMPLETED = "No run came to completion with something to forget, so there is nothing that an erasure cost."
+ASSUMED_GRID = (
+    "Emissions are computed for the grid of the country that the profile names; the machine need not have been there."
+)
+MISSING = "No statement: this run has no whole erasures."
+SCI = {
+    "formula": "((E x I) + M) per R, ISO/IEC 21031",
+    "E": "energy_j",
+    "I": "grid_gco2e_per_kwh",
+    "M": "not included",
+    "R": "one erasure request",
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What the runs of one machine and device say about an erasure request.
+
+    Attributes:
+        headline: the first sentences: zeroth- against first-order ascent.
+        evidence: sentences on what was shown about forgetting.
+        tables: in the order of reading.
+        notes: what holds for all figures.
+        model_cards: one a setting; empty where no energy is known.
+        requests: the figures behind it, unrounded.
+        search: what finding the learning rates took.
+    """
+
+    headline: tuple[str, ...]
+    evidence: tuple[str, ...]
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+    model_cards: tuple[ModelCard, ...]
+    requests: tuple[Request, ...]
+    search: tuple[TuningCost, ...]
+
+
+def statement(results: Results) -> Statement | None:
+    """The statement of the cases of one run and device; None where no erasure was run."""
+    runs = results.of_kind("unlearning")
+    if runs.empty:
+        return None
+    runs = with_shares(runs).assign(**_emissions(runs))
+    done = completed(runs)
+    run = results.runs[int(runs["run"].iloc[0]) - 1]
+    tables = (
+        request_table(runs),
+        thousand_table(runs),
+        basis_table(done),
+        search_table(run, set(runs["method"])),
+        erased_table(runs),
+        rate_table(runs),
+    )
+    return Statement(
+        tuple(headline(runs)),
+        tuple(evidence(runs)),
+        tuple(table for table in tables if table is not None),
+        tuple(_notes(runs, done, run)),
+        tuple(model_cards(done, run)),
+        tuple(requests(runs)),
+        run.tuning,
+    )
+
+
+def as_data(said: Statement | None) -> dict[str, Any]:
+    """The statement for `sustainability.json`."""
+    if said is None:
+        return {"missing": MISSING}
+    return {
+        "unit": "one erasure request",
+        "headline": said.headline,
+        "evidence": said.evidence,
+        "notes": said.notes,
+        "software_carbon_intensity": SCI,
+        "requests": [asdict(request) for request in said.requests],
+        "search": [cost.model_dump() for cost in said.search],
+        "model_cards": [asdict(card) for card in said.model_cards],
+    }
+
+
+def _notes(runs: pd.DataFrame, done: pd.DataFrame, run: Run) -> Iterator[str]:
+    yield from (ARMS, SETTING, COMPLETE, COUNTED)
+    if done.empty:
+        yield NOTHING_COMPLETED
+    elif pd.to_numeric(done["completion.joules"]).isna().all():
+        yield NOT_METERED
+    else:
+        shares = [f"energy.{part}.basis" for part in ACCOUNTED]
+        if (done["energy.basis"] == "estimated").any() and not (done[shares] == "measured").any(axis=None):
+            yield f"{ESTIMATED} {TWO_PASSES}"
+        yield ASSUMED_GRID
+        yield ONE_HOUR
+    tuned = {cost.method for cost in run.tuning}
+    unsearched = [arm for arm in places(runs.dropna(subset=["rate.lr"])["method"]) if arm not in tuned]
+    unsearched = [arm for arm in unsearched if arm != MATCHED]  # takes zo-ga's
+    if unsearched:
+        yield f"No search for the learning rates of {', '.join(unsearched)} is on record."
+    yield NO_MAKING
+    yield NO_GUARANTEE
+
+
+def _emissions(runs: pd.DataFrame) -> dict[str, pd.Series]:
+    """`intensity`, in grams of CO2e a kWh, and `co2e`, in grams, of one request."""
+    joules = pd.to_numeric(runs["energy.joules_per_step"])
+    intensity = pd.to_numeric(runs["energy.co2e_g_per_step"]) / joules * JOULES_PER_KWH
+    spent = pd.to_numeric(runs["completion.joules"])
+    return {"intensity": intensity, "co2e": (spent * intensity / JOULES_PER_KWH).mask(spent == 0, 0.0)}

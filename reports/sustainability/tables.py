@@ -1,0 +1,178 @@
+"""The tables of the sustainability statement: one request, a thousand, where the energy comes from, search, samples."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from bench.record import Run
+from reports.data.arms import MATCHED, ZEROTH
+from reports.data.device_budgets import BUDGETS, smallest_budget
+from reports.data.glossary import RETRAIN_BATCH
+from reports.data.load import MIB
+from reports.data.retrain_shares import by_arm, completed, completed_text
+from reports.tables.table import MISSING, Table, distinct, number, spread
+
+ACCOUNTED = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
+JOULES_PER_KWH = 3.6e6
+REQUESTS = 1000
+RATES = {"rate.lr": "learning rate", "rate.eps": "size of the perturbation"}
+NO_MAKING = "M, the emissions of making the hardware, is not included."
+
+
+def request_table(runs: pd.DataFrame) -> Table:
+    """What a request costs, by setting and arm, against Retrain and against a device's budget.
+
+    Args:
+        runs: with the shares of Retrain's figures, and the emissions as `co2e` in grams.
+    """
+    basis = distinct(completed(runs)["energy.basis"])
+    columns = {
+        f"energy, J ({basis})" if basis else "energy, J": "completion.joules",
+        "SCI, mg CO2e": "mg",
+        "time, s": "completion.seconds",
+        "energy over Retrain's": "completion.joules share",
+        "time over Retrain's": "completion.seconds share",
+    }
+    rows = []
+    for setting, arm, cases in by_arm(runs.assign(mg=1000 * runs["co2e"])):
+        cells = (spread(completed(cases), column, ".2g") for column in columns.values())
+        rows.append((setting, arm, completed_text(cases), *cells, *_peaks(cases)))
+    heads = (
+        "setting",
+        "arm",
+        "complete",
+        *columns,
+        "live tensors, MiB",
+        "tensors fit into",
+        "process, MiB",
+        "process fits into",
+    )
+    note = (
+        "Up to completion: mean, and least to greatest over the seeds that completed. SCI is (E x I) + M per R with R "
+        f"= one erasure request (ISO/IEC 21031). {NO_MAKING} Two ledgers of a step's peak, the greatest over all "
+        f"seeds, each with the smallest of {', '.join(BUDGETS)} that holds it: live tensors, what the arm itself "
+        f"needs; and the process, Python and torch included, which is what this implementation needs. {RETRAIN_BATCH}"
+    )
+    return Table("One erasure request", note, heads, tuple(rows))
+
+
+def _peaks(cases: pd.DataFrame) -> Iterator[str]:
+    """Of live tensors and of the process, each with the smallest budget that holds it."""
+    for ledger, form in (("tensor", ".2f"), ("process", ".0f")):
+        peak = pd.to_numeric(cases[f"memory.{ledger}_peak_bytes"]).max()
+        forecast = ledger == "tensor" and (cases["memory.tensor_basis"] == "forecast").any()
+        yield number(peak / MIB, form) + (" (forecast)" if forecast else "")
+        yield MISSING if pd.isna(peak) else smallest_budget(peak)
+
+
+def rate_table(runs: pd.DataFrame) -> Table | None:
+    """What each arm was run with; None where that is not on record."""
+    known = runs.dropna(subset=["rate.lr"])
+    rows = [
+        (
+            setting,
+            arm,
+            *(" or ".join(f"{rate:g}" for rate in cases[name].dropna().unique()) or MISSING for name in RATES),
+        )
+        for setting, arm, cases in by_arm(known)
+    ]
+    matched = f"{MATCHED} runs with {ZEROTH}'s rate times the root of the number of parameters. "
+    note = (
+        f"Retrain is trained as the original was. {matched if MATCHED in set(known['method']) else ''}Everything else "
+        "is in the profile, at the commit named with the origin."
+    )
+    columns = ("setting", "arm", *RATES.values())
+    return Table("What each arm was run with", note, columns, tuple(rows)) if rows else None
+
+
+def thousand_table(runs: pd.DataFrame) -> Table:
+    """A thousand times that, in the units of such figures."""
+    rows = []
+    for setting, arm, cases in by_arm(runs):
+        done = completed(cases)
+        scaled = {
+            "kwh": REQUESTS * pd.to_numeric(done["completion.joules"]) / JOULES_PER_KWH,
+            "grams": REQUESTS * done["co2e"],
+            "hours": REQUESTS * pd.to_numeric(done["completion.seconds"]) / 3600,
+        }
+        cells = (spread(done.assign(**scaled), name, ".2g") for name in scaled)
+        rows.append((setting, arm, completed_text(cases), *cells))
+    note = (
+        "The figures of one request times a thousand: mean, and least to greatest over the seeds that completed. To "
+        "erase again from a model that was changed already was not measured. Attempts that did not complete are in "
+        "none of it, and the search for a learning rate comes once."
+    )
+    columns = ("setting", "arm", "complete", "energy, kWh", "CO2e, g", "time, h")
+    return Table("A thousand erasure requests", note, columns, tuple(rows))
+
+
+def basis_table(done: pd.DataFrame) -> Table | None:
+    """Where the figures of energy come from; None where there are none."""
+    known = done.dropna(subset=["energy.joules_per_step"])
+    rows = []
+    for setting, arm, cases in by_arm(known):
+        parts = (_share(cases, name) for name in ACCOUNTED)
+        window = spread(cases, "energy.window_s", ".1f")
+        grid = f"{number(cases['intensity'].mean(), '.0f')} ({distinct(cases['energy.country'])})"
+        rows.append((setting, arm, distinct(cases["energy.basis"]), *parts, window, grid))
+    heads = tuple(f"{name}, J" for name in ACCOUNTED.values())
+    columns = ("setting", "arm", "basis", *heads, "window, s", "grid, g CO2e/kWh")
+    note = (
+        "Of one request: mean over the seeds, with basis and boundary (process: what this process used; machine: all "
+        "of it). The window is how long was metered, the erasure repeated to fill it."
+    )
+    return Table("Where the energy figures come from", note, columns, tuple(rows)) if rows else None
+
+
+def _share(cases: pd.DataFrame, name: str) -> str:
+    column = f"energy.{name}"
+    known = cases.dropna(subset=[f"{column}.joules_per_step"])
+    if known.empty:
+        return MISSING
+    joules = (pd.to_numeric(known[f"{column}.joules_per_step"]) * pd.to_numeric(known["completion.step"])).mean()
+    how = ", ".join(dict.fromkeys([*known[f"{column}.basis"].unique(), *known[f"{column}.boundary"].unique()]))
+    return f"{number(joules, '.2g')} ({how})"
+
+
+def search_table(run: Run, arms: set[str]) -> Table | None:
+    """What finding the learning rates took; None where nothing is on record."""
+    rows = tuple(
+        (
+            cost.method,
+            number(cost.seconds, ".3g"),
+            f"{cost.forward_equivalents:,.0f}",
+            MISSING if cost.joules is None else number(cost.joules, ".2g"),
+            cost.basis or MISSING,
+        )
+        for cost in run.tuning
+        if cost.method in arms
+    )
+    note = (
+        "What finding the learning rates took, all scenarios together: once for a kind of model and data, and in none "
+        "of the figures above. It includes the evaluations of the pilot runs."
+    )
+    columns = ("arm", "time, s", "forward-equivalents", "energy, J", "basis")
+    return Table("The search for learning rates", note, columns, rows) if rows else None
+
+
+def erased_table(runs: pd.DataFrame) -> Table | None:
+    """Which samples were to be forgotten, by seed; None where that is not on record."""
+    known = runs.dropna(subset=["erased.samples"]).drop_duplicates(["setting", "seed"])
+    rows = tuple(
+        (
+            str(case["setting"]),
+            str(case["seed"]),
+            str(case["dataset"]),
+            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}",
+            str(case["erased.digest"]),
+        )
+        for _, case in known.iterrows()
+    )
+    note = (
+        "The hash names the samples: SHA-256 over the fingerprint of the data and the samples' indices in the training "
+        "data, ascending, joined by line feeds. The fingerprint is SHA-256 over the classes, every pixel and every "
+        "label, as ImageData.fingerprint of bench/workloads/datasets.py has it."
+    )
+    return (
+        Table("What was to be forgotten", note, ("setting", "seed", "data", "samples", "hash"), rows) if rows else None
+    )

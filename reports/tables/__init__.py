@@ -1,0 +1,4 @@
+"""The tables of the page, as text.
+
+Imports data.
+"""

@@ -1,0 +1,217 @@
+"""The tables of whole erasures: verdicts, quality, cost, what came after."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from reports.data.arms import ASCENTS, RETRAIN
+from reports.data.claims import LEAST_SEEDS, Claim, t_interval
+from reports.data.glossary import COMPLETE, RETRAIN_BATCH
+from reports.data.load import Results
+from reports.data.points import at_time, drawn, pareto_points
+from reports.data.retrain_shares import SHARED, by_arm, completed, completed_text, with_shares
+from reports.tables.table import MISSING, Table, distinct, interval_text, number, spread
+
+TIMES = (0.5, 1.0, 2.0, 4.0)
+
+
+def verdict_table(found: Sequence[Claim]) -> Table | None:
+    """Every test of every claim, with its rule and what it says."""
+    rows = [
+        (
+            claim.statement.partition(":")[0],
+            test.setting,
+            test.statistic.name,
+            interval_text(test.interval, ".3g"),
+            f"{test.interval.n} of {test.pairs}" if test.pairs else MISSING,
+            test.rule,
+            test.verdict,
+        )
+        for claim in found
+        for test in claim.tests
+    ]
+    note = (
+        "Mean and 95 % t-interval over seeds, the two arms compared seed by seed; n counts the seeds for which both "
+        f"have the figure. No verdict from fewer than {LEAST_SEEDS}, or where a seed lacks it. Supported if the whole "
+        "interval is on the stated side of the bound, not supported if it is on the other. The bounds were written "
+        "into the profile before the run; the intervals are not widened for the number of tests. Every value and "
+        "verdict follows from results.csv."
+    )
+    columns = ("claim", "setting", "statistic", "mean (95 % interval)", "n", "supported if all is", "verdict")
+    return Table("The tests behind the verdicts", note, columns, tuple(rows)) if rows else None
+
+
+def quality_table(results: Results) -> Table | None:
+    """What unlearning did to the model, against Retrain."""
+    columns = {
+        "UA": ("quality.ua", ".1f"),
+        "RA": ("quality.ra", ".1f"),
+        "TA": ("quality.ta", ".1f"),
+        "TA of the class": ("quality.ta_forgotten", ".1f"),
+        "MIA": ("quality.mia", ".1f"),
+        "MIA AUC": ("quality.mia_auc", ".3f"),
+        "ToW": ("quality.tow", ".3f"),
+        "relearn steps": ("quality.relearn_steps", ".0f"),
+    }
+    note = (
+        f"{COMPLETE} Here at T*: the mean, and least to greatest over the seeds that completed. UA, RA, TA and MIA in "
+        "percent. MIA is the share of the forget set that an attacker takes for samples the model has not seen; MIA "
+        "AUC is how well the loss tells forget samples from unseen ones of their kind, 0.5 being chance; relearn steps "
+        "are what fine-tuning needs to bring the forget accuracy back, over the runs where that happened at all: few "
+        "of them mean that the data were hidden rather than forgotten. For all of them the target is Retrain's value. "
+        "ToW is 1 for Retrain itself."
+    )
+    runs = results.of_kind("unlearning")
+    return _arm_table(runs, "Quality at completion", note, lambda runs: _spreads(completed(runs), columns))
+
+
+def cost_table(results: Results) -> Table | None:
+    """What it took to get to completion, and as a share of Retrain's cost with the same seed."""
+    columns = {
+        "steps": ("completion.step", ".0f"),
+        "forwards": ("completion.forward_equivalents", ".0f"),
+        "time, s": ("completion.seconds", ".3g"),
+        "energy, J": ("completion.joules", ".3g"),
+        "peak, MiB": ("mib", ".2f"),
+    }
+    shares = {f"{name} over Retrain's": (f"{column} share", ".2g") for name, column in SHARED.items()}
+    note = (
+        "To T*: mean, and least to greatest over the seeds that completed. Forwards are forward-equivalents: a forward "
+        f"pass of one batch counts 1, a backward pass 2. The peak is that of live tensors in a step. {RETRAIN_BATCH} "
+        "T* is known to an evaluation, some 5 % or a step. The shares are of Retrain's figure with the same seed. "
+        "Evaluations along the way count into none of it. The outcome is how the whole run ended, which goes on after "
+        "completion."
+    )
+    return _arm_table(
+        with_shares(results.of_kind("unlearning")),
+        "Cost to completion",
+        note,
+        lambda runs: (
+            {"outcome": _outcomes(runs)}
+            | _spreads(completed(runs), columns | shares)
+            | {"energy is": distinct(completed(runs)["energy.basis"]) or MISSING}
+        ),
+    )
+
+
+def stability_table(results: Results) -> Table | None:
+    """What happened after completion."""
+    columns = {
+        "time to collapse, T*": ("stability.collapse", ".2f"),
+        "slope of log retain loss, 1/T*": ("stability.loss_slope", ".2f"),
+        "RA lost after one more T*": ("stability.drop_at_time", ".1f"),
+        "RA lost at matched displacement": ("stability.drop_at_distance", ".1f"),
+        "RA lost at matched forget loss": ("stability.drop_at_forget_loss", ".1f"),
+    }
+
+    def cells(runs: pd.DataFrame) -> dict[str, str]:
+        done = completed(runs)
+        known = done["stability.collapsed"].dropna()
+        collapsed = f"{(known == True).sum()} of {len(known)}"  # noqa: E712
+        intervals = {
+            name: interval_text(t_interval(pd.to_numeric(done[column])), form)
+            for name, (column, form) in columns.items()
+        }
+        return {"outcome": _outcomes(runs), "collapsed": collapsed, **intervals}
+
+    rules = results.rules
+    note = (
+        "From T* to the horizon: mean and 95 % t-interval over the seeds that have a figure. Collapse: retain accuracy "
+        "(RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never happened, 0 "
+        "where RA was within 5 points of chance at T* already. Evaluations are some 0.05 T* apart, or a step. "
+        "RA lost is in points. Matched displacement: the model is farther from the original than at T* by "
+        f"{rules.matched_distance:g} of the original's norm; matched forget loss: it is {rules.matched_rise:g} nats "
+        "higher than at T*. A t-interval may reach beyond what is possible."
+    )
+    runs = results.of_kind("unlearning")
+    return _arm_table(runs[runs["method"] != RETRAIN], "After completion", note, cells)
+
+
+def displacement_table(results: Results) -> Table | None:
+    """How far the model has moved, and what it has lost where arms have moved equally far."""
+    curves = results.curves[results.curves["relative_step"] == 1].set_index(["setting", "method", "seed"])
+
+    def cells(runs: pd.DataFrame) -> dict[str, str]:
+        done = completed(runs)
+        keys = list(zip(done["setting"], done["method"], done["seed"], strict=True))
+        moved = done.assign(moved=[curves["distance"].get(key, math.nan) for key in keys])
+        columns = {
+            "distance at T*": ("moved", ".3g"),
+            "RA at T*": ("quality.ra", ".1f"),
+            "RA lost at matched displacement": ("stability.drop_at_distance", ".1f"),
+        }
+        return _spreads(moved, columns)
+
+    note = (
+        "Mean, and least to greatest over the seeds that have a figure. The distance is the L2 norm of the parameters' "
+        f"change; matched displacement is {results.rules.matched_distance:g} of the original's norm farther than at T*."
+    )
+    runs = results.of_kind("unlearning")
+    return _arm_table(runs[runs["method"].isin(ASCENTS)], "Displacement", note, cells)
+
+
+def pareto_table(results: Results) -> Table | None:
+    """The points of the figure, and which of them no other beats."""
+    rows = tuple(
+        (
+            setting,
+            arm,
+            f"{point['mib']:.2f}",
+            f"{point['mean']:.1f} ({point['low']:.1f} to {point['high']:.1f})",
+            "yes" if point["front"] else "no",
+        )
+        for setting, arm, points in by_arm(pareto_points(results))
+        for _, point in points.iterrows()
+    )
+    columns = ("setting", "arm", "peak, MiB", "RA at T*", "on the line")
+    note = (
+        "The peak of live tensors in a step; on the line are the arms that no other beats: none takes no more memory, "
+        f"keeps no less and is better in one of them. {RETRAIN_BATCH}"
+    )
+    return Table("Memory and utility", note, columns, rows) if rows else None
+
+
+def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) -> Table | None:
+    """Medians of the curves at some multiples of T*, of all seeds that last so long."""
+    curves = drawn(results.curves, ascents)
+    rows = []
+    for setting, arm, of_arm in by_arm(curves):
+        runs = [run for _, run in of_arm.groupby("seed")]
+        cells = [cell for column in columns for cell in _medians(runs, column)]
+        rows.append((setting, arm, f"{len(runs)}", *cells))
+    heads = [f"{column.replace('_', ' ')} at {time:g} T*" for column in columns for time in TIMES]
+    note = "Medians over the seeds; in brackets how many of them last so long, if not all do."
+    what = " and ".join(column.replace("_", " ") for column in columns).capitalize()
+    title = what if ascents else f"{what} of the other arms"
+    return Table(title, note, ("setting", "arm", "seeds", *heads), tuple(rows)) if rows else None
+
+
+def _medians(runs: Sequence[pd.DataFrame], column: str) -> Iterator[str]:
+    """At each of `TIMES`."""
+    values = np.array([at_time(run, column, np.array(TIMES)) for run in runs])
+    ends = np.array([run["relative_step"].iloc[-1] for run in runs])
+    for time, at_that_time in zip(TIMES, values.T, strict=True):
+        lasting = at_that_time[ends >= time]
+        few = "" if len(lasting) == len(runs) else f" ({len(lasting)})"
+        yield number(float(np.median(lasting)), ".3g") + few if len(lasting) else MISSING
+
+
+def _arm_table(
+    runs: pd.DataFrame, title: str, note: str, cells: Callable[[pd.DataFrame], dict[str, str]]
+) -> Table | None:
+    """A row for every arm in every setting: how many runs were complete, and `cells` of them."""
+    rows = []
+    for setting, arm, of_arm in by_arm(runs):
+        head = {"setting": setting, "arm": arm, "complete": completed_text(of_arm)}
+        rows.append(head | cells(of_arm))
+    return Table(title, note, tuple(rows[0]), tuple(tuple(row.values()) for row in rows)) if rows else None
+
+
+def _outcomes(runs: pd.DataFrame) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in runs["outcome"].value_counts().items())
+
+
+def _spreads(frame: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    return {name: spread(frame, column, form) for name, (column, form) in columns.items()}

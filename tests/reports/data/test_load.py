@@ -1,0 +1,106 @@
+"""Reading benchmark JSON: every figure arrives, and what is not ours is told in one line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.record import UnreadableJsonError
+from reports.data.load import load
+from tests.reports.conftest import full_set, step_record, unlearning_record
+
+Write = Callable[..., Path]
+
+
+def test_one_row_a_case_with_every_figure(write_json: Write) -> None:
+    results = load([write_json()])
+    assert len(results.cases) == len(full_set())
+    row = results.cases.query("kind == 'step' and model == 'net' and method == 'fo-ga' and batch_size == 8").iloc[0]
+    assert row["memory.tensor_peak_bytes"] == 24 * 2**20
+    assert row["memory.tensor_by_category.parameters"] == 2**20
+    assert row["time.times_two_forwards"] == 1.5
+    assert row["energy.basis"] == "estimated"
+    assert row["notes"] == "memory.process_peak_bytes: not measured"
+
+
+def test_curves_have_relative_time(write_json: Write) -> None:
+    records = [unlearning_record("zo-ga", 0), unlearning_record("zo-ga", 1, completed=None)]
+    curves = load([write_json(records)]).curves
+    of_seed = dict(iter(curves.groupby("seed")))
+    assert of_seed[0].set_index("step")["relative_step"].loc[[0, 10, 20]].tolist() == [0, 1, 2]
+    assert of_seed[1]["relative_step"].isna().all()
+
+
+def test_several_files_stay_apart(write_json: Write) -> None:
+    paths = [write_json(name="a.json"), write_json(name="b.json", processor="Another CPU")]
+    results = load(paths)
+    assert [run.machine.processor for run in results.runs] == ["A CPU", "Another CPU"]
+    assert results.cases["run"].value_counts().tolist() == [len(full_set())] * 2
+
+
+def test_a_run_in_progress_is_told_from_one_that_never_was(tmp_path: Path) -> None:
+    path = tmp_path / "benchmark.json"
+    with pytest.raises(UnreadableJsonError, match=r"No such file or directory; make one with: pytest bench/ --b"):
+        load([path])
+    (tmp_path / "journal.jsonl").write_text("{}\n")
+    with pytest.raises(
+        UnreadableJsonError, match=r"journal.jsonl beside it holds finished cases; wait .* with --resume$"
+    ):
+        load([path])
+
+
+def test_results_of_the_schema_before_are_read(write_json: Write) -> None:
+    """Schema 3 added figures; those of the gallery that is of schema 2 are there, and the new ones are missing."""
+    path = Path(__file__).parents[3] / "reports" / "gallery" / "step-cost" / "benchmark.json"
+    assert json.loads(path.read_text())["run"]["schema"] == 2
+    cases = load([path]).cases
+    assert cases["memory.tensor_peak_bytes"].notna().all()
+    assert cases["memory.process_peak_bytes"].isna().all()
+    assert cases["energy.cpu.joules_per_step"].isna().all()
+
+
+def test_a_run_without_curves(write_json: Write) -> None:
+    assert load([write_json([step_record("zo-ga", 1)])]).curves.empty
+
+
+def test_missing_figures_are_missing(write_json: Write) -> None:
+    cases = load([write_json()]).cases
+    assert cases.loc[cases["kind"] == "step", "quality.ua"].isna().all()
+    assert pd.isna(cases["memory.allocator_peak_bytes"]).all()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda text: text[: len(text) // 2], "truncated, or not JSON"),
+        (lambda _: "", "truncated, or not JSON"),
+        (lambda _: "[1, 2]", "not from this suite"),
+        (lambda _: json.dumps({"machine_info": {}, "benchmarks": [], "version": "5.3.1"}), "not from this suite"),
+        (lambda text: text.replace('"schema": 5', '"schema": 99'), "schema 99, but this version reads"),
+        (lambda text: text.replace('"schema": 5', '"schema": 1'), "schema 1, but this version reads"),
+        (lambda text: text.replace('"schema": 5', '"schema": true'), "schema True, but this version reads"),
+        (lambda text: "[" * 200_000, "truncated, or not JSON"),
+        (lambda text: text.replace('"benchmarks": [', '"benchmarks": 7, "other": ['), "not from this suite"),
+        (lambda text: text.replace('"step": [0, ', '"step": [', 1), "must be equally long"),
+        (lambda text: text.replace('"scenario": "class:3"', '"scenario": null', 1), "record has a scenario"),
+        (lambda text: text.replace('"fingerprint"', '"finger"'), "damaged: finger"),
+        (lambda text: text.replace('"kind": "step"', '"kind": "stop"', 1), "damaged: kind"),
+        (lambda text: text.replace('"record"', '"recording"', 1), "damaged: no 'record'"),
+    ],
+)
+def test_a_foreign_or_damaged_file_is_told_in_one_line(write_json: Write, damage: Callable, words: str) -> None:
+    path = write_json()
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UnreadableJsonError, match=words) as error:
+        load([path])
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_an_empty_or_missing_file_is_told(write_json: Write, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableJsonError, match="no finished case"):
+        load([write_json([])])
+    with pytest.raises(UnreadableJsonError, match="No such file"):
+        load([tmp_path / "nope.json"])
