@@ -72,9 +72,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if "NOTSET" not in item.name]
 
 
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """No dots: the progress lines say more."""
-    return ("passed", "", "") if report.when == "call" and report.passed else None
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+    """No dots, since the progress lines say more; the last line counts how the cases ended."""
+    if report.when != "call" or not report.passed:
+        return None
+    record = config.stash[SUITE].record_of(report.nodeid)
+    return ("passed" if record is None else record.ending, "", "")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -94,7 +97,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         suite.tell_wide_spreads()
         if path is not None:
             write_benchmark_json(path, session.config, suite)
-        suite.progress.close()
+        suite.close()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,7 +106,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     suite = item.config.stash[SUITE]
     suite.progress.start_case(item.name)
     result = yield
-    suite.progress.end_case(suite.outcome(item.nodeid))
+    record = suite.record_of(item.nodeid)
+    suite.progress.end_case("not measured" if record is None else record.story)
     return result
 
 
@@ -120,7 +124,8 @@ def _start(session: pytest.Session) -> None:
     torch.set_num_threads(profile.threads)
     data = profile_library(profile, settings.data_root, settings.download)
     check_data(data, [case for item in session.items if (case := _case(item)) and not item.get_closest_marker("skip")])
-    run = describe_run(settings, data, session.config.invocation_params.args, session.config.stash[TUNING])
+    arguments, tuning = session.config.invocation_params.args, session.config.stash[TUNING]
+    run = describe_run(settings, data, arguments, tuning, _timing(session.config))
     journal = Journal(settings.journal, run.fingerprint, settings.resume)
     pending = [item for item in session.items if item.nodeid not in journal.entries]
     progress = Progress(len(pending))
@@ -131,6 +136,15 @@ def _start(session: pytest.Session) -> None:
     materials = Materials(profile, data, settings.checkpoints, progress)
     session.config.stash[SUITE] = Suite(settings, materials, run, journal)
     reporter.showfspath = reporter._show_progress_info = False  # the progress lines say more
+
+
+def _timing(config: pytest.Config) -> str:
+    """How pytest-benchmark times, as far as its options change that."""
+    benchmarks = config._benchmarksession  # type: ignore[attr-defined]
+    if benchmarks.disabled:
+        return "off"
+    options = benchmarks.options
+    return f"{options['timer']}, without garbage collection: {options['disable_gc']}, profiled: {options['cprofile']}"
 
 
 def _case(item: pytest.Item) -> Case | None:

@@ -1,13 +1,14 @@
 """What to run: a TOML file under `profiles/` as a pydantic model, and the cases that follow from it."""
 
 import tomllib
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench.base.paths import PROFILES
-from bench.record import Case, Rules
+from bench.record import TWO_FORWARDS, Case, Rules, StepBar
 
 T = TypeVar("T")
 
@@ -143,6 +144,17 @@ class Profile(_Table):
         return self
 
     @model_validator(mode="after")
+    def _times_what_has_a_bar(self) -> "Profile":
+        timed = {(case.model, case.method, case.batch_size) for case in self.step_cases()}
+        for bar in self.rules.step_time:
+            named = [bar.method] if bar.over == TWO_FORWARDS else [bar.method, bar.over]
+            for method, batch_size in product(named, bar.batch_sizes):
+                if (bar.model, method, batch_size) not in timed:
+                    missing = f"{bar.model}, {method}, batch {batch_size}"
+                    raise ValueError(f"rules.step_time names a step that the profile does not time: {missing}")
+        return self
+
+    @model_validator(mode="after")
     def _tunes_on_other_seeds(self) -> "Profile":
         used = {seed for plan in self.unlearning for seed in plan.seeds}
         both = sorted(used & set(self.tuning.seeds)) if self.tuning is not None else []
@@ -257,5 +269,6 @@ def _table_at(path: list[str]) -> type[BaseModel]:
         ("unlearning", "training"): Training,
         ("tuning",): TuningPlan,
         ("rules",): Rules,
+        ("rules", "step_time"): StepBar,
     }
     return Tuned if path[1:2] == ["hyperparameters"] else tables[tuple(path)]

@@ -20,13 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-SCHEMA: Literal[5] = 5
-READABLE = (2, 3, 4, 5)  # each schema added figures to the one before and changed none
+SCHEMA: Literal[6] = 6
 Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
 Boundary = Literal["process", "machine"]
 WIDE_SPREAD = 0.1
+TWO_FORWARDS = "two forwards"
 JOURNAL = "journal.jsonl"  # of a run that goes on, or was broken off, beside its JSON
+UNTIMED = "untimed"  # where the JSON has cases without a time, which no reader of pytest-benchmark's format expects
 
 
 class _Strict(BaseModel):
@@ -65,6 +66,13 @@ class Case(_Strict):
             return [self.model, f"b{self.batch_size}", self.method, *where]
         batch = f"b{self.batch_size}"
         return [self.model, self.dataset_kind, batch, self.scenario, self.method, f"seed{self.seed}", *where]
+
+    @property
+    def setting(self) -> str | None:
+        """What an unlearning case has in common with those it is compared with; None for a step."""
+        if self.scenario is None:
+            return None
+        return f"{self.model} {self.dataset_kind} b{self.batch_size} {self.scenario}"
 
     @property
     def dataset_kind(self) -> str:
@@ -184,6 +192,30 @@ class Stability(_Strict):
     drop_at_forget_loss: float | None = None
 
 
+class StepBar(_Strict):
+    """A bar for the time of a step, at one batch size after the other.
+
+    Attributes:
+        model, method: whose step it is.
+        over: what its time is divided by: `TWO_FORWARDS`, timed in turn with it, or another method.
+        at_most, at_least: the bar at each of `batch_sizes`; one of the two is given.
+    """
+
+    model: str
+    method: str
+    over: str
+    batch_sizes: tuple[int, ...]
+    at_most: tuple[float, ...] | None = None
+    at_least: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_bar_at_each_batch_size(self) -> "StepBar":
+        given = [bars for bars in (self.at_most, self.at_least) if bars is not None]
+        if len(given) != 1 or len(given[0]) != len(self.batch_sizes):
+            raise ValueError("give at_most or at_least, with a number for each of batch_sizes")
+        return self
+
+
 class Rules(_Strict):
     """What makes a verdict, fixed in the profile before anything is measured.
 
@@ -194,6 +226,7 @@ class Rules(_Strict):
         drop_margin: less retain accuracy lost is by more than this, in points.
         matched_distance: how much farther from the original than at T*, as a share of the norm of its parameters.
         matched_rise: how much higher a forget loss than at T*, in nats.
+        step_time: the bars of step time.
     """
 
     memory_ratio: float = Field(default=0.5, gt=0)
@@ -202,6 +235,7 @@ class Rules(_Strict):
     drop_margin: float = Field(default=1.0, ge=0)
     matched_distance: float = Field(default=0.1, gt=0)
     matched_rise: float = Field(default=5.0, gt=0)
+    step_time: tuple[StepBar, ...] = ()
 
 
 class Completion(_Strict):
@@ -259,11 +293,18 @@ class Curve(_Strict):
 
 
 class Record(_Strict):
-    """One case: what was run, how it ended, what was measured."""
+    """One case: what was run, how it ended, what was measured.
 
-    schema_version: Literal[2, 3, 4, 5] = Field(default=SCHEMA, alias="schema")
+    Attributes:
+        outcome: "ok"; "diverged", if a loss was not finite, be it after completion; "untrained", if the original or
+            Retrain has not learned; "out-of-memory". `notes` says more under the name "outcome".
+        diverged_at: the step at which a loss was not finite; None if all were.
+    """
+
+    schema_version: Literal[6] = Field(default=SCHEMA, alias="schema")
     kind: Kind
-    outcome: Literal["ok", "diverged", "out-of-memory"]
+    outcome: Literal["ok", "diverged", "untrained", "out-of-memory"]
+    diverged_at: NonNegativeInt | None = None
     case: Case
     erased: Erased | None = None
     rate: Rate | None = None
@@ -283,9 +324,38 @@ class Record(_Strict):
             raise ValueError("an unlearning record has a scenario, a step record has none")
         return self
 
+    @property
+    def ending(self) -> str:
+        """How the case ended, in a word or two that cases can be counted by."""
+        done = self.completion
+        if self.outcome in ("untrained", "out-of-memory"):
+            return {"untrained": "not learned", "out-of-memory": "out of memory"}[self.outcome]
+        if done is None:
+            return "measured"
+        if done.step == 0:
+            return "nothing to forget"
+        if not done.reached:
+            return "diverged" if self.outcome == "diverged" else "not completed"
+        return "completed, then diverged" if self.outcome == "diverged" else "completed"
+
+    @property
+    def story(self) -> str:
+        """What happened, for the line of the case: "completed at step 15 (ToW 0.94); diverged at step 31"."""
+        done, ending = self.completion, self.ending
+        if ending in ("not learned", "out of memory"):
+            return self.notes["outcome"]
+        if done is None or ending == "nothing to forget":
+            return ending
+        diverged = [] if self.diverged_at is None else [f"diverged at step {self.diverged_at}"]
+        if not done.reached:
+            within = "" if diverged or self.curve is None else f" in {self.curve.step[-1]} steps"
+            return "; ".join([f"not completed{within}", *diverged])
+        score = "" if self.quality is None or self.quality.tow is None else f" (ToW {self.quality.tow:.2f})"
+        return "; ".join([f"completed at step {done.step}{score}", *diverged])
+
 
 class Machine(_Strict):
-    """What makes two figures comparable. What schema 2 did not ask is None.
+    """What makes two figures comparable.
 
     Attributes:
         cores: logical ones; `physical_cores` without hyper-threading.
@@ -296,7 +366,7 @@ class Machine(_Strict):
     """
 
     processor: str
-    architecture: str | None = None
+    architecture: str
     cores: int
     physical_cores: int | None = None
     memory_bytes: int
@@ -306,7 +376,7 @@ class Machine(_Strict):
     libc: str | None = None
     container: bool | None = None
     virtual_machine: bool | None = None
-    rapl: Literal["readable", "not readable", "absent"] | None = None
+    rapl: Literal["readable", "not readable", "absent"]
     python: str
     versions: dict[str, str]
 
@@ -328,12 +398,14 @@ class Run(_Strict):
 
     Attributes:
         description: the profile's own words.
+        profile_text: the whole profile, as it was read; `command` says what the command line changed.
         tuning: what the search for the arms' learning rates took; empty where the profile came without one.
     """
 
-    schema_version: Literal[2, 3, 4, 5] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[6] = Field(default=SCHEMA, alias="schema")
     profile: str
     description: str = ""
+    profile_text: str
     command: str
     started: str
     commit: str | None
@@ -375,14 +447,14 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
     if not isinstance(content, dict) or "run" not in content or not isinstance(content.get("benchmarks"), list):
         raise UnreadableJsonError(f"{path}: not from this suite; make one with: pytest bench/ --benchmark-json")
     found = content["run"].get("schema") if isinstance(content["run"], dict) else None
-    if found is True or found not in READABLE:
-        readable = ", ".join(str(schema) for schema in reversed(READABLE))
+    if found is True or found != SCHEMA:
         raise UnreadableJsonError(
-            f"{path}: schema {found}, but this version reads schema {readable}; run the suite again"
+            f"{path}: schema {found}, but this version reads schema {SCHEMA}; run the suite again"
         )
     try:
         run = Run.model_validate(content["run"])
-        records = [Record.model_validate(entry["extra_info"]["record"]) for entry in content["benchmarks"]]
+        entries = sorted([*content["benchmarks"], *content[UNTIMED]], key=lambda entry: str(entry["fullname"]))
+        records = [Record.model_validate(entry["extra_info"]["record"]) for entry in entries]
     except (ValidationError, KeyError, TypeError) as error:
         raise UnreadableJsonError(f"{path}: damaged: {first_line(error)}; run the suite again") from None
     twice = next(

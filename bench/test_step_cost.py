@@ -1,23 +1,10 @@
-"""What one unlearning step costs: method x model x batch size.
-
-Memory (a pass a ledger), time and energy are passes of their own over the same step. The learning rate is zero: the
-work is the same, and the weights stay where they are however often the step is repeated.
-"""
+"""What one unlearning step costs: method x model x batch size."""
 
 from typing import Any
 
-import torch
-
-from bench.arms.arm import forward_loss
-from bench.arms.table import prepare_step
-from bench.instruments.clock import spread_notes, time_paired, waited
-from bench.instruments.memory import peak_memory
-from bench.instruments.stand_in import IDLE, StandIn
-from bench.record import Case, Kind, Record
-from bench.run.out_of_memory import memory_alone, record_or_out_of_memory
+from bench.record import Case, Kind
+from bench.run.step_cost import measure_step
 from bench.run.suite import Suite
-from bench.workloads.datasets import ImageData
-from bench.workloads.models import model_bytes
 
 KIND: Kind = "step"
 
@@ -25,41 +12,4 @@ KIND: Kind = "step"
 def test_step_cost(case: Case, suite: Suite, benchmark: Any) -> None:
     """Measure the case and keep its record."""
     benchmark.group = f"{case.model} batch {case.batch_size}"
-    stand_in, size = suite.materials.stand_in(case), model_bytes(case.model, suite.materials.data_of(case).spec)
-
-    def record() -> Record:
-        return memory_alone(KIND, stand_in, size) if suite.memory_only else measure(stand_in, suite, benchmark, size)
-
-    suite.keep(benchmark, record_or_out_of_memory(KIND, stand_in, size, record))
-
-
-def measure(stand_in: StandIn, suite: Suite, benchmark: Any, size: int) -> Record:
-    """Memory by the stand-in, then time and energy over one warm step on real images."""
-    case, profile = stand_in.case, suite.profile
-    memory, notes = peak_memory(stand_in)
-    device, data = torch.device(case.device), suite.materials.data_of(case)
-    inputs, targets = (tensor.to(device) for tensor in _batch(data, case.batch_size))
-    model = stand_in.model().eval()
-    step = prepare_step(case.method, model, (inputs, targets), IDLE, len(data.classes))
-    time = time_paired(
-        benchmark, step.run, lambda: forward_loss(model, inputs, targets), device, profile.timing_s, profile.min_rounds
-    )
-    window = suite.meter.repeat(waited(step.run, device), profile.window_s)
-    notes |= window.notes()
-    notes |= {"time": "timing was turned off (--benchmark-disable)"} if time is None else spread_notes(time)
-    return Record(
-        kind=KIND,
-        outcome="ok",
-        case=case,
-        model_bytes=size,
-        time=time,
-        memory=memory,
-        energy=window.per_step(),
-        notes=notes,
-    )
-
-
-def _batch(data: ImageData, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first `size` training samples, from the beginning again where there are fewer."""
-    indices = torch.arange(size) % len(data.train_labels)
-    return data.train_images[indices], data.train_labels[indices]
+    suite.keep(benchmark, KIND, case, lambda: measure_step(case, suite, benchmark))

@@ -106,7 +106,7 @@ def test_the_record_imports_pydantic_alone() -> None:
         ("zo_core", {"torchvision", "bench", "pandas", "pydantic", "pytest"}),
         ("reports.__main__", {"torch", "torchvision", "zo_core", "codecarbon", "bench.profiles"}),
         ("bench.record", {"torch", "pandas", "zo_core", "bench.profiles"}),
-        ("bench.conftest", {"sklearn", "scipy", "codecarbon", "pandas", "matplotlib", "sympy"}),
+        ("bench.conftest", {"sklearn", "scipy", "codecarbon", "pandas", "matplotlib"}),
         ("bench.forecast.__main__", {"sklearn", "scipy", "codecarbon", "pandas", "matplotlib"}),
     ],
 )

@@ -9,6 +9,8 @@ from zo_core.objectives import Objective, cross_entropy, l1_sparse, microbatched
 from zo_core.optim import ZOSGD
 from zo_core.unlearn import Trajectory, geometric_steps, take_step, unlearn
 
+__version__ = "0.2.0"
+
 __all__ = [
     "ZOSGD",
     "FreshNoise",
@@ -18,6 +20,7 @@ __all__ = [
     "PooledNoise",
     "RademacherNoise",
     "Trajectory",
+    "__version__",
     "cross_entropy",
     "geometric_steps",
     "l1_sparse",

@@ -19,6 +19,7 @@ class Layout:
 
     Attributes:
         chunks: the 1-D views, a list for each group.
+        accelerators: the devices other than the CPU that they lie on.
 
     Raises:
         ValueError: a parameter is not float32 or float64 or not dense in memory, or two overlap in part.
@@ -36,6 +37,8 @@ class Layout:
                     seen.add(extent)
                     self.chunks[-1] += flat.split(longest)
         _refuse_overlaps(seen)
+        devices = dict.fromkeys(chunk.device for chunks in self.chunks for chunk in chunks)
+        self.accelerators = [device for device in devices if device.type not in ("cpu", "meta")]
 
     def holds(self, groups: Sequence[Group]) -> bool:
         """Whether the same parameters are still to be trained, and still lie where they lay."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from zo_core.draws import SameDraws
 from zo_core.interrupts import uninterrupted
 from zo_core.layout import Group, Layout, count
 from zo_core.noise import NOISES, Direction, Noise
@@ -29,7 +30,8 @@ class ZOSGD(Optimizer):
 
     For each direction z: g = (L(theta + eps z) - L(theta - eps z)) / (2 eps), or, one-sided,
     (L(theta + eps z) - L(theta)) / eps; then theta <- theta - lr g z, or + when `maximize`. Besides the noise's own
-    table nothing is allocated: no gradients, no copy of the parameters, no stored z.
+    table nothing is allocated: no gradients, no copy of the parameters, no stored z. All passes of a step draw the same
+    random numbers from torch's default generators, so that dropout has one mask in them.
 
     Args:
         params: parameters or parameter groups; a group may have its own `lr`, `eps`, `clip` and `maximize`. Those
@@ -107,9 +109,12 @@ class ZOSGD(Optimizer):
         """
         losses: list[float] = []
         lines: list[_Line] = []
+        draws = SameDraws(self._lay_out().accelerators)
         with uninterrupted() as interruptible:
 
             def loss() -> float:
+                if losses:
+                    draws.again()
                 losses.append(_finite_scalar(interruptible(closure)))
                 return losses[-1]
 

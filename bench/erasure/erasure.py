@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -11,7 +12,7 @@ from torch import nn
 
 from bench.arms.arm import Hyperparameters, Method, Request, Steps
 from bench.arms.table import methods, tuned_as
-from bench.base.seeds import generator
+from bench.base.seeds import drawing_by, generator
 from bench.erasure.quality import Evaluation, Evaluator
 from bench.profiles import UnlearningPlan
 from bench.record import Case, Erased, Rate
@@ -54,11 +55,21 @@ class Erasure:
         Learned means finite losses, and on the retain set a tenth of the way from chance to perfection.
         """
         chance = 100 / len(self.data.classes)
-        for name, seen in (("original", self.started), ("retrained", self.retrained)):
+        for name, seen in (("the original", self.started), ("Retrain", self.retrained)):
             if not seen.finite or seen.retain_accuracy < chance + (100 - chance) / 10:
                 found = f"retain accuracy {seen.retain_accuracy:.1f} %, loss {seen.retain_loss:.3g}"
-                return f"the {name} model has not learned ({found}); change [unlearning.training] in the profile"
+                return f"{name} has not learned: {found}; change [unlearning.training] in the profile"
         return None
+
+    @property
+    def accuracies(self) -> str:
+        """Of the original and of Retrain, in a line: it shows most mistakes in data and preprocessing."""
+        both = (("the original", self.started), ("Retrain", self.retrained))
+        return "; ".join(
+            f"{name} has {seen.retain_accuracy:.1f} % on the retain set, {seen.forget_accuracy:.1f} % on the forget "
+            f"set, {seen.test_accuracy:.1f} % on test data"
+            for name, seen in both
+        )
 
     @property
     def erased(self) -> Erased:
@@ -103,36 +114,42 @@ class Erasure:
             The trajectory, and the forward-equivalents of its steps and of what they took to prepare.
         """
         model = self.fresh_model()
-        arm = self._start(model)
-        trajectory = unlearn(
-            model,
-            arm.optimizer,
-            track(arm.batches),
-            evaluate=lambda: self.evaluate(model),
-            completed=lambda seen: seen.finite and seen.forget_accuracy <= self.target,
-            max_steps=self.plan.max_steps,
-            horizon=horizon,
-            objective=arm.objective,
-            train_mode=self.plan.train_mode,
-            evaluate_at=geometric_steps(self.plan.resolution),
-        )
+        with self._own_masks():
+            arm = self._start(model)
+            trajectory = unlearn(
+                model,
+                arm.optimizer,
+                track(arm.batches),
+                evaluate=lambda: self.evaluate(model),
+                completed=lambda seen: seen.finite and seen.forget_accuracy <= self.target,
+                max_steps=self.plan.max_steps,
+                horizon=horizon,
+                objective=arm.objective,
+                train_mode=self.plan.train_mode,
+                evaluate_at=geometric_steps(self.plan.resolution),
+            )
         return trajectory, self._spent(arm, trajectory.steps[-1])
 
     def erase(self, model: nn.Module, steps: int) -> float:
         """Just the steps, nothing evaluated; `model` is a fresh one and is changed. Returns forward-equivalents."""
-        arm = self._start(model)
-        unlearn(
-            model,
-            arm.optimizer,
-            arm.batches,
-            evaluate=lambda: None,
-            completed=lambda _: False,
-            max_steps=steps,
-            objective=arm.objective,
-            train_mode=self.plan.train_mode,
-            evaluate_at=(),
-        )
+        with self._own_masks():
+            arm = self._start(model)
+            unlearn(
+                model,
+                arm.optimizer,
+                arm.batches,
+                evaluate=lambda: None,
+                completed=lambda _: False,
+                max_steps=steps,
+                objective=arm.objective,
+                train_mode=self.plan.train_mode,
+                evaluate_at=(),
+            )
         return self._spent(arm, steps)
+
+    def _own_masks(self) -> AbstractContextManager[None]:
+        """In train mode, dropout draws by the case's seed, whatever was drawn before: the same masks in every run."""
+        return drawing_by(self.case.seed, torch.device(self.case.device)) if self.plan.train_mode else nullcontext()
 
     def _spent(self, arm: Steps, steps: int) -> float:
         return arm.spent + steps * self._method.forward_equivalents

@@ -6,8 +6,6 @@ Two attackers: one learned on samples whose membership it knows, one that compar
 from dataclasses import dataclass
 
 import torch
-from sklearn.metrics import roc_auc_score
-from sklearn.svm import SVC
 from torch import Tensor
 
 C = 3.0
@@ -34,6 +32,8 @@ def membership_inference(confidences: Confidences) -> float:
     equally many retain (member) and test (non-member) samples: all of the smaller subset, and as many of the larger,
     drawn from a fixed seed (Jia et al. 2023, section 4; Fan et al. 2024, section 5).
     """
+    from sklearn.svm import SVC  # half a second, which who only lists the cases need not wait for
+
     count = min(len(confidences.retain), len(confidences.test))
     members, others = _some(confidences.retain, count), _some(confidences.test, count)
     attacker = SVC(C=C, kernel="rbf", gamma=1.0)
@@ -49,6 +49,8 @@ def loss_threshold_auc(confidences: Confidences) -> float | None:
         Area under the ROC curve in [0, 1], members being those of lower loss; 0.5 is chance, and below it the forget
         set stands out as forgotten. None if no sample of its kind is unseen, or a confidence is no number.
     """
+    from sklearn.metrics import roc_auc_score  # as above
+
     values = torch.cat([confidences.forget, confidences.unseen])
     if not len(confidences.unseen) or not values.isfinite().all():
         return None

@@ -9,9 +9,17 @@ from pathlib import Path
 import pytest
 
 from bench.base.paths import DEFAULT_JSON
-from bench.profiles import MOST_THREADS, Profile, load_profile
+from bench.profiles import MOST_THREADS, Profile, load_profile, profile_path
 from bench.record import JOURNAL
-from bench.run.preflight import check_device, check_hyperparameters, check_names, prepare_file, prepare_folder
+from bench.run.preflight import (
+    check_country,
+    check_device,
+    check_hyperparameters,
+    check_names,
+    check_one_process,
+    prepare_file,
+    prepare_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,7 @@ class Settings:
 
     Attributes:
         profile: with the command line's device, threads and country put in.
+        profile_text: its file, as it was read.
         data_root, download: where torchvision's data sets are, and whether to fetch a missing one.
         checkpoints: folder of trained models.
         json_path: where the benchmark JSON goes, None for nowhere.
@@ -30,6 +39,7 @@ class Settings:
     """
 
     profile: Profile
+    profile_text: str
     data_root: Path | None
     download: bool
     checkpoints: Path
@@ -49,14 +59,17 @@ def read(option: Namespace) -> Settings:
     profile = _with_changes(load_profile(option.profile), option)
     check_names(profile)
     check_hyperparameters(profile)
+    check_one_process(option)
     json_path = option.benchmark_json or DEFAULT_JSON
     journal = json_path.parent / JOURNAL
     if not option.collectonly:
+        check_country(profile.country)
         for file in (json_path, journal):
             prepare_file(file)
         prepare_folder(option.checkpoints)
     return Settings(
         profile=profile,
+        profile_text=profile_path(option.profile).read_text(encoding="utf-8"),
         data_root=option.data_root,
         download=option.download,
         checkpoints=option.checkpoints,

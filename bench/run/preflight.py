@@ -1,11 +1,11 @@
 """Everything a user can get wrong, told in one line before anything is measured."""
 
 import tempfile
+from argparse import Namespace
 from collections.abc import Collection
 from pathlib import Path
 
 from bench.arms.table import check_method, methods, tuned_as
-from bench.instruments.energy import check_country
 from bench.instruments.machine import available_devices
 from bench.profiles import Profile, UnlearningPlan
 from bench.record import Case
@@ -21,7 +21,6 @@ def check_names(profile: Profile) -> None:
         ValueError: a name is unknown; the message lists the valid ones.
     """
     check_dataset(profile.dataset)
-    check_country(profile.country)
     for plan in profile.step:
         for model in plan.models:
             models.get(model)
@@ -51,6 +50,22 @@ def _check_unlearning(plan: UnlearningPlan) -> None:
         check_scenario(scenario)
     for method in (*plan.methods, *plan.hyperparameters):
         check_method(method, "unlearning")
+
+
+def check_country(country: str) -> None:
+    """Raise ValueError unless CodeCarbon knows the country's grid."""
+    from bench.instruments import energy  # takes a second, which who only lists the cases need not wait for
+
+    energy.check_country(country)
+
+
+def check_one_process(option: Namespace) -> None:
+    """Raise ValueError if pytest-xdist is to spread the cases over workers.
+
+    They would share cores while they are timed, and write to one journal.
+    """
+    if getattr(option, "dist", "no") != "no" or getattr(option, "tx", None):
+        raise ValueError("cases are timed one after the other, so not by several workers: leave -n (pytest-xdist) out")
 
 
 def check_device(device: str) -> None:

@@ -1,21 +1,27 @@
 """One run of the suite: what its cases share."""
 
+from __future__ import annotations
+
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.base.paths import ROOT
 from bench.instruments.clock import STEADIER
-from bench.instruments.energy import EnergyMeter, Meter, NoMeter
 from bench.instruments.machine import describe_commit, describe_machine
-from bench.record import WIDE_SPREAD, Record, Run, TuningCost
+from bench.record import WIDE_SPREAD, Case, Kind, Record, Run, TuningCost
 from bench.run.command_line import Settings
 from bench.run.journal import Journal
 from bench.run.materials import Materials
+from bench.run.out_of_memory import memory_alone, record_or_out_of_memory
 from bench.workloads.datasets import Library
+from bench.workloads.models import model_bytes
+
+if TYPE_CHECKING:
+    from bench.instruments.energy import Meter
 
 
 class Suite:
@@ -34,23 +40,53 @@ class Suite:
         self.progress = materials.progress
         self.run = run
         self.journal = journal
-        self.memory_only = settings.memory_only
+        self.resumed = settings.resume
+        self._memory_only = settings.memory_only
         self._energy = settings.energy
+        self._told: set[str] = set()
 
     @cached_property
     def meter(self) -> Meter:
-        """The energy meter, started at its first use."""
+        """The energy meter, started at its first use, since it loads CodeCarbon."""
+        from bench.instruments.energy import EnergyMeter, NoMeter
+
         return EnergyMeter(self.profile.country) if self._energy else NoMeter("energy was turned off (--no-energy)")
 
-    def keep(self, benchmark: Any, record: Record) -> None:
-        """Put the record into pytest-benchmark's `extra_info` and the finished case into the journal."""
-        benchmark.extra_info["record"] = record.model_dump(mode="json")
-        self.journal.append(_benchmark_entry(benchmark, record))
+    def model_bytes(self, case: Case) -> int:
+        """Bytes of the parameters and buffers of the case's model."""
+        return model_bytes(case.model, self.materials.data_of(case).spec)
 
-    def outcome(self, nodeid: str) -> str:
-        """How a case ended, in a word."""
+    def keep(self, benchmark: Any, kind: Kind, case: Case, measure: Callable[[], Record]) -> None:
+        """Measure the case, or its memory alone; put the record into pytest-benchmark's `extra_info` and the journal.
+
+        Args:
+            benchmark: pytest-benchmark's fixture.
+            measure: makes the record; out of memory is a result, too.
+        """
+        stand_in, size = self.materials.stand_in(case), self.model_bytes(case)
+
+        def record() -> Record:
+            return memory_alone(kind, stand_in, size) if self._memory_only else measure()
+
+        kept = record_or_out_of_memory(kind, stand_in, size, record)
+        benchmark.extra_info["record"] = kept.model_dump(mode="json")
+        self.journal.append(_benchmark_entry(benchmark, kept))
+
+    def record_of(self, nodeid: str) -> Record | None:
+        """The record of a finished case; None for one that is not."""
         entry = self.journal.entries.get(nodeid)
-        return "not measured" if entry is None else str(entry["extra_info"]["record"]["outcome"])
+        return None if entry is None else Record.model_validate(entry["extra_info"]["record"])
+
+    def tell_once(self, about: str, line: str) -> None:
+        """Say something the first time that it is about this."""
+        if about not in self._told:
+            self._told.add(about)
+            self.progress.say(line)
+
+    def close(self) -> None:
+        """The run is over."""
+        self.progress.close()
+        self.journal.close()
 
     def tell_wide_spreads(self) -> None:
         """Say how many timings scatter too much to be relied on, and what helps; nothing if none does."""
@@ -65,23 +101,25 @@ class Suite:
 
 
 def describe_run(
-    settings: Settings, library: Library, command: Sequence[str], tuning: tuple[TuningCost, ...] = ()
+    settings: Settings, library: Library, command: Sequence[str], tuning: tuple[TuningCost, ...], timing: str
 ) -> Run:
     """Where this run's JSON comes from.
 
     Args:
         tuning: what the search for the profile's learning rates took.
+        timing: how steps are timed, if they are: part of what makes a finished case another's.
     """
     profile = settings.profile
     commit, dirty = describe_commit(ROOT)
     machine = describe_machine()
     sets = {(case.dataset, case.image_size) for case in (*profile.step_cases(), *profile.unlearning_cases())}
     contents = [library(*which).fingerprint for which in sorted(sets)]
-    passes = f"memory only: {settings.memory_only}, energy: {settings.energy}"
+    passes = f"memory only: {settings.memory_only}, energy: {settings.energy}, timing: {timing}"
     identity = (profile.model_dump_json(), passes, *contents, _code_fingerprint(), machine.model_dump_json())
     return Run(
         profile=profile.name,
         description=profile.description,
+        profile_text=settings.profile_text,
         command=shlex.join(["pytest", *command]),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit,

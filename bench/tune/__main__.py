@@ -24,7 +24,7 @@ from bench.instruments.machine import describe_commit, describe_machine
 from bench.profiles import Profile, Tuned, TuningPlan, load_profile, profile_path
 from bench.record import TuningCost
 from bench.run.materials import Materials, profile_library
-from bench.run.preflight import check_data, check_device, check_names, prepare_file, prepare_folder
+from bench.run.preflight import check_country, check_data, check_device, check_names, prepare_file, prepare_folder
 from bench.tune.file import Tuning, read_tuning
 from bench.tune.search import Score, Trial, choose, doubts, pilots, scores, try_arm, tunable
 from bench.workloads.datasets import Library
@@ -110,6 +110,7 @@ def _as_toml(best: Tuned) -> str:
 def _load(name: str) -> tuple[Profile, TuningPlan]:
     profile = load_profile(name)
     check_names(profile)
+    check_country(profile.country)
     check_device(profile.devices[0])
     if profile.tuning is None or not profile.unlearning:
         raise ValueError(f"{profile.name}: add a [tuning] table with seeds and learning_rates, and an [unlearning] one")

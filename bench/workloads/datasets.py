@@ -13,8 +13,6 @@ from typing import Any
 
 import torch
 import torchvision
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import functional as TF
@@ -143,6 +141,8 @@ def _resized(images: Tensor, size: int) -> Tensor:
 @datasets.register("digits")
 def digits(source: Source) -> ImageData:
     """1,797 handwritten digits, 8x8, a fifth of each class held out (Alpaydin and Kaynak 1998, by scikit-learn)."""
+    from sklearn.datasets import load_digits  # a second, which who only lists the cases need not wait for
+
     _takes_no_argument("digits", source)
     bundle = load_digits()
     images = torch.from_numpy(bundle.images).float().unsqueeze(1) / 16
@@ -206,6 +206,8 @@ def _square(size: int) -> Callable[[Any], Tensor]:
 
 def _held_out(images: Tensor, labels: Tensor, classes: tuple[str, ...], fraction: float) -> ImageData:
     """Hold out the same stratified share in every run."""
+    from sklearn.model_selection import train_test_split  # as above
+
     try:
         train, test = train_test_split(range(len(labels)), test_size=fraction, stratify=labels, random_state=0)
     except ValueError as error:

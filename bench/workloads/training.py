@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.arms.arm import optimizer_step
-from bench.base.seeds import generator
+from bench.base.seeds import drawing_by, generator
 from bench.profiles import Training
 from bench.workloads.datasets import ImageData
 from bench.workloads.models import build_model
@@ -45,8 +45,7 @@ def train_from_scratch(
     batches = endless_batches(data.train_images, data.train_labels, indices, training.batch_size, order, device)
     steps = training_steps(training, len(indices))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.lr, total_steps=steps)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)  # dropout
+    with drawing_by(seed, device):  # dropout
         for _, batch in zip(track(range(steps)), batches, strict=False):
             optimizer_step(model, batch, optimizer).run()
             schedule.step()

@@ -56,7 +56,7 @@ def load(paths: Sequence[Path]) -> Results:
     _no_run_twice(paths, [run for run, _ in files])
     cases, curves = [], []
     for number, (run, records) in enumerate(files, start=1):
-        rules = {f"rules.{name}": bound for name, bound in run.rules}
+        rules = {f"rules.{name}": bound for name, bound in run.rules if name != "step_time"}
         for record in records:
             cases.append({"run": number, "setting": _setting(record.case), **_flat(record), **rules})
             if record.curve is not None:

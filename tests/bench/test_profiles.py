@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.profiles import Profile, ProfileError, available_profiles, load_profile
-from bench.run.preflight import check_hyperparameters, check_names
+from bench.run.preflight import check_country, check_hyperparameters, check_names
 
 VALID = """
 description = "test"
@@ -145,6 +145,7 @@ def test_an_unknown_name_is_told_with_the_choices(write, old: str, new: str, wor
     profile = load_profile(write(old, new))
     with pytest.raises(ValueError, match=words) as error:
         check_names(profile)
+        check_country(profile.country)
     assert "\n" not in str(error.value)
 
 

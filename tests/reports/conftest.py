@@ -143,12 +143,25 @@ def full_set() -> list[Record]:
     return steps + [unlearning_record(m, s) for m in ("retrain", "fo-ga", "zo-ga") for s in range(3)]
 
 
+PROFILE_TEXT = """# in memory of <nothing>
+dataset = "digits"
+
+[unlearning]
+model = "cnn"
+
+[unlearning.training]
+epochs = 15
+batch_size = 64
+lr = 0.1
+"""
 MACHINE = Machine(
     processor="A CPU",
+    architecture="x86_64",
     cores=2,
     memory_bytes=2**34,
     accelerator=None,
     system="Linux 6",
+    rapl="absent",
     python="3.11.7",
     versions={"torch": "2.11.0"},
 )
@@ -157,6 +170,7 @@ MACHINE = Machine(
 def run_on(machine: Machine, profile: str = "test") -> Run:
     return Run(
         profile=profile,
+        profile_text=PROFILE_TEXT,
         command="pytest bench/ --benchmark-json",
         started="2026-01-01T00:00:00+00:00",
         commit="0123456789abcdef",
@@ -180,11 +194,11 @@ def write_json(tmp_path: Path) -> Callable[..., Path]:
     def write(records: Iterable[Record] | None = None, name: str = "benchmark.json", processor: str = "A CPU") -> Path:
         run = run_on(MACHINE.model_copy(update={"processor": processor})).model_copy(update={"fingerprint": name})
         entries = [
-            {"name": record.case.id, "extra_info": {"record": record.model_dump(mode="json")}}
-            for record in (full_set() if records is None else records)
+            {"fullname": f"{number:05}", "extra_info": {"record": record.model_dump(mode="json")}}
+            for number, record in enumerate(full_set() if records is None else records)
         ]
         path = tmp_path / name
-        path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries}))
+        path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries, "untimed": []}))
         return path
 
     return write

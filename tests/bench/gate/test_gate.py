@@ -58,9 +58,11 @@ class Gate:
 
     def measured(self, *records: Record, machine: Machine = MACHINE, **changes: object) -> Path:
         run = run_on(machine, profile="quick").model_copy(update=changes)
-        entries = [{"extra_info": {"record": record.model_dump(mode="json")}} for record in records]
+        entries = [
+            {"fullname": record.case.id, "extra_info": {"record": record.model_dump(mode="json")}} for record in records
+        ]
         path = self.folder / "benchmark.json"
-        path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries}))
+        path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries, "untimed": []}))
         return path
 
     def __call__(self, *arguments: object) -> tuple[int, list[str]]:

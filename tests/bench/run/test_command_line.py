@@ -6,9 +6,9 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import torch
 
-import bench.run.suite  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
 from bench.arms.arm import Request, Steps
 from bench.arms.table import methods, zo_ga
 from bench.base.paths import ROOT
@@ -31,83 +30,7 @@ from bench.record import Completion, Erased, Rate, Record, Run
 from bench.run.json_option import DEFAULT_JSON
 from bench.run.materials import Materials
 from bench.workloads.datasets import ImageData, Source, datasets, digits, library
-
-TINY = """
-description = "one model, small batches, short runs"
-dataset = "digits"
-devices = ["cpu"]
-threads = 1
-country = "FRA"
-window_s = 0.1
-timing_s = 0.05
-
-[step]
-models = ["cnn"]
-image_size = 8
-batch_sizes = [1, 4]
-methods = ["forward", "fo-ga", "zo-ga"]
-
-[unlearning]
-model = "cnn"
-image_size = 8
-batch_sizes = [32]
-scenarios = ["class:3"]
-methods = ["retrain", "fo-ga", "zo-ga"]
-seeds = [0]
-horizon = 1.0
-max_steps = 600
-
-[unlearning.training]
-epochs = 2
-batch_size = 64
-lr = 0.1
-
-[unlearning.hyperparameters]
-fo-ga = { lr = 1e-2 }
-zo-ga = { lr = 1e-3 }
-"""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("runs")
-    (path / "tiny.toml").write_text(TINY)
-    return path
-
-
-def command(folder: Path, *arguments: str) -> list[str]:
-    profile = str(folder / "tiny.toml")
-    return [sys.executable, "-m", "pytest", "bench/", "-p", "no:cacheprovider", "--profile", profile, *arguments]
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(folder, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-class Here:
-    """Runs the suite in this process, which has imported torch already."""
-
-    def __init__(self, pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> None:
-        self.pytester = pytester
-        self.capfd = capfd
-
-    def __call__(self, *arguments: object) -> tuple[int, str]:
-        """The exit code, and what was printed."""
-        start = ("-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider", ROOT / "bench")
-        result = self.pytester.runpytest_inprocess(*start, *arguments)
-        return int(result.ret), "\n".join([self.capfd.readouterr().out, *result.outlines, *result.errlines])
-
-
-@pytest.fixture
-def here(pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    threads = torch.get_num_threads()
-    yield Here(pytester, capfd)
-    torch.set_num_threads(threads)
-
-
-def records(path: Path) -> dict[str, Record]:
-    entries = json.loads(path.read_text())["benchmarks"]
-    return {entry["name"]: Record.model_validate(entry["extra_info"]["record"]) for entry in entries}
+from tests.bench.run.conftest import TINY, Here, command, records, run, usage_error
 
 
 def without_time_and_energy(record: Record) -> dict[str, Any]:
@@ -119,16 +42,21 @@ def without_time_and_energy(record: Record) -> dict[str, Any]:
     return left
 
 
-@pytest.fixture(scope="module")
-def straight(folder: Path) -> Path:
-    """A whole run of the tiny profile, with a checkpoint cache of its own."""
-    path = folder / "made" / "on" / "the" / "way" / "x.json"
-    done = run(folder, f"--benchmark-json={path}", f"--checkpoints={folder / 'straight'}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "9 passed" in done.stdout
-    assert "warning" not in done.stdout
-    assert "[9/9] test_unlearning[cnn-digits-b32-class:3-zo-ga-seed0]  ok" in done.stdout
-    return path
+def test_the_console_says_what_happened(straight: Path) -> None:
+    """In the line of every case what its record says, the accuracies once, and in the last line a count by ending."""
+    said = (straight.parent / "said.txt").read_text().splitlines()
+    found = records(straight)
+    for name, record in found.items():
+        (line,) = (line for line in said if f"] {name}  " in line)
+        assert f"{name}  {record.story}  " in line
+    endings = Counter(record.ending for record in found.values())
+    assert endings["measured"] == 6
+    assert set(endings) <= {"measured", "completed", "completed, then diverged"}
+    for ending, count in endings.items():
+        assert f"{count} {ending}" in said[-1]
+    (accuracies,) = (line for line in said if line.startswith("cnn digits b32 class:3, seed 0: the original has "))
+    retrained = found["test_unlearning[cnn-digits-b32-class:3-retrain-seed0]"].quality
+    assert f"Retrain has {retrained.ra:.1f} % on the retain set, 0.0 % on the forget set" in accuracies
 
 
 def test_every_case_has_its_record(straight: Path) -> None:
@@ -338,6 +266,8 @@ def test_a_run_that_never_completes_is_no_number_and_says_so(tmp_path: Path, her
     code, said = here(*arguments, "--no-energy", "-k", "class and fo-ga")
     assert code == 0, said
     (record,) = records(target).values()
+    assert "fo-ga-seed0]  not completed in 3 steps  " in said
+    assert "== 1 not completed, 8 deselected in " in said or "1 not completed" in said.splitlines()[-1]
     assert (record.outcome, record.quality, record.stability) == ("ok", None, None)
     assert record.completion == Completion(reached=False)
     assert record.notes["completion"] == "forget accuracy was never at or below 10.00 % in 3 steps"
@@ -408,9 +338,12 @@ def test_a_model_that_has_not_learned_gives_no_figures(tmp_path: Path, here: Her
     arguments = ["--profile", tmp_path / "dull.toml", f"--benchmark-json={tmp_path / 'x.json'}"]
     code, said = here(*arguments, f"--checkpoints={tmp_path}", "-k", "class")
     assert code == 0, said
-    for record in records(tmp_path / "x.json").values():
-        assert (record.outcome, record.quality, record.completion) == ("diverged", None, None)
-        assert "model has not learned" in record.notes["outcome"]
+    found = records(tmp_path / "x.json").values()
+    for record in found:
+        assert (record.outcome, record.quality, record.completion) == ("untrained", None, None)
+        assert record.notes["outcome"].startswith(("the original has not learned: retain accuracy ", "Retrain has not"))
+        assert record.notes["outcome"] in said
+    assert f"== {len(found)} not learned in " in said
 
 
 SPY = """
@@ -622,16 +555,6 @@ def test_names_are_readable(here: Here) -> None:
     assert "bench/test_unlearning.py::test_unlearning[cnn-digits-b32-class:3-zo-ga-seed0]" in said.splitlines()
     profile = load_profile("quick")
     assert f"{len(profile.step_cases()) + len(profile.unlearning_cases())} tests collected" in said
-
-
-def usage_error(here: Here, *arguments: object) -> str:
-    """The one line of the run's usage error."""
-    code, said = here(*arguments)
-    assert code == pytest.ExitCode.USAGE_ERROR, said
-    assert "passed" not in said
-    told = {line for line in said.splitlines() if line.startswith("ERROR:")}
-    assert len(told) == 1, said
-    return told.pop()
 
 
 def test_the_literal_option_has_a_default(pytester: pytest.Pytester) -> None:

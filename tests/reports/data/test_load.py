@@ -51,16 +51,6 @@ def test_a_run_in_progress_is_told_from_one_that_never_was(tmp_path: Path) -> No
         load([path])
 
 
-def test_results_of_the_schema_before_are_read(write_json: Write) -> None:
-    """Schema 3 added figures; those of the gallery that is of schema 2 are there, and the new ones are missing."""
-    path = Path(__file__).parents[3] / "reports" / "gallery" / "step-cost" / "benchmark.json"
-    assert json.loads(path.read_text())["run"]["schema"] == 2
-    cases = load([path]).cases
-    assert cases["memory.tensor_peak_bytes"].notna().all()
-    assert cases["memory.process_peak_bytes"].isna().all()
-    assert cases["energy.cpu.joules_per_step"].isna().all()
-
-
 def test_a_run_without_curves(write_json: Write) -> None:
     assert load([write_json([step_record("zo-ga", 1)])]).curves.empty
 
@@ -78,9 +68,9 @@ def test_missing_figures_are_missing(write_json: Write) -> None:
         (lambda _: "", "truncated, or not JSON"),
         (lambda _: "[1, 2]", "not from this suite"),
         (lambda _: json.dumps({"machine_info": {}, "benchmarks": [], "version": "5.3.1"}), "not from this suite"),
-        (lambda text: text.replace('"schema": 5', '"schema": 99'), "schema 99, but this version reads"),
-        (lambda text: text.replace('"schema": 5', '"schema": 1'), "schema 1, but this version reads"),
-        (lambda text: text.replace('"schema": 5', '"schema": true'), "schema True, but this version reads"),
+        (lambda text: text.replace('"schema": 6', '"schema": 99'), "schema 99, but this version reads schema 6; run"),
+        (lambda text: text.replace('"schema": 6', '"schema": 5'), "schema 5, but this version reads schema 6; run"),
+        (lambda text: text.replace('"schema": 6', '"schema": true'), "schema True, but this version reads"),
         (lambda text: "[" * 200_000, "truncated, or not JSON"),
         (lambda text: text.replace('"benchmarks": [', '"benchmarks": 7, "other": ['), "not from this suite"),
         (lambda text: text.replace('"step": [0, ', '"step": [', 1), "must be equally long"),

@@ -1,0 +1,186 @@
+"""Measuring a whole unlearning run.
+
+One pass draws the curves and finds T*. The erasure itself, the steps to T* and nothing else, is then run again to be
+timed, and again to be metered; its stand-in is weighed.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from bench.arms.table import methods
+from bench.erasure.completion_cost import NOTHING_TO_DO, Cost, cost_to_completion
+from bench.erasure.erasure import Erasure, prepare_erasure
+from bench.erasure.quality import Evaluation, curve, quality
+from bench.erasure.relearning import MOST_STEPS, relearn_steps
+from bench.erasure.stability import stability
+from bench.instruments.memory import peak_memory
+from bench.record import Case, Completion, Curve, Quality, Record, Rules, Stability
+from bench.run.suite import Suite
+from bench.workloads.training import train_from_scratch, training_steps
+from zo_core import Trajectory
+
+DROPS = ("drop_at_time", "drop_at_distance", "drop_at_forget_loss")
+COARSE = 10  # steps: a T* below that makes relative time coarse
+
+
+def measure_unlearning(case: Case, suite: Suite, benchmark: Any) -> Record:
+    """Train or load what the case starts from, and measure what its method does.
+
+    Args:
+        benchmark: pytest-benchmark's fixture, which times.
+    """
+    erasure = prepare_erasure(case, suite.materials)
+    suite.tell_once(f"{case.setting} on {case.device}", f"{case.setting}, seed {case.seed}: {erasure.accuracies}")
+    if erasure.untrained is not None:
+        return _untrained(erasure, suite, erasure.untrained)
+    return (measure_retraining if case.method == "retrain" else measure_erasure)(erasure, suite, benchmark)
+
+
+def _untrained(erasure: Erasure, suite: Suite, reason: str) -> Record:
+    """The record of a case that cannot be judged, since the original or Retrain has not learned."""
+    memory, notes = peak_memory(suite.materials.stand_in(erasure.case))
+    unknown = ("outcome", "time", "energy", "quality", "completion", "stability", "curve")
+    return Record(
+        kind="unlearning",
+        outcome="untrained",
+        case=erasure.case,
+        erased=erasure.erased,
+        model_bytes=suite.model_bytes(erasure.case),
+        memory=memory,
+        notes=notes | dict.fromkeys(unknown, reason),
+    )
+
+
+def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
+    """Follow a run to completion and beyond, find what it cost to completion, and let the result relearn."""
+    trajectory, _ = erasure.follow(suite.materials.tracker("unlearning", None), erasure.plan.horizon)
+    model, steps = erasure.fresh_model(), trajectory.completed
+    if steps is None:
+        cost = Cost(Completion(reached=False), notes=_not_completed(erasure, trajectory))
+    elif steps == 0:
+        cost = NOTHING_TO_DO
+    else:
+        cost = cost_to_completion(
+            lambda: erasure.erase(model, steps), lambda: erasure.reset(model), steps, erasure.case, suite, benchmark
+        )
+    worth, forgotten = _quality(erasure, trajectory.at_completion(), model)
+    seen = curve(trajectory.steps, trajectory.evaluations)
+    diverged_at, divergence = _divergence(trajectory)
+    aftermath, after = _stability(erasure, trajectory, seen, suite.profile.rules)
+    memory, missing = peak_memory(suite.materials.stand_in(erasure.case))
+    explained = {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | forgotten | after
+    return Record(
+        kind="unlearning",
+        outcome="ok" if diverged_at is None else "diverged",
+        diverged_at=diverged_at,
+        case=erasure.case,
+        erased=erasure.erased,
+        rate=erasure.rate,
+        model_bytes=suite.model_bytes(erasure.case),
+        memory=memory,
+        energy=cost.energy,
+        quality=worth,
+        completion=cost.completion,
+        stability=aftermath,
+        curve=seen,
+        notes=missing | explained | cost.notes,
+    )
+
+
+def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
+    """Train without the forget set, anew even where the cache holds the result, to find what that costs."""
+    case, training, retain = erasure.case, erasure.plan.training, erasure.split.retain
+    start = (case.model, erasure.data, retain, training, case.seed, torch.device(case.device))
+    steps = training_steps(training, len(retain))
+    of_a_batch = training.batch_size / case.batch_size  # a forward-equivalent is a pass of one batch of the case's size
+    spent = steps * of_a_batch * methods.get(case.method).forward_equivalents
+
+    def retrain() -> float:
+        train_from_scratch(*start)
+        return spent
+
+    cost = cost_to_completion(retrain, lambda: None, steps, case, suite, benchmark)
+    memory, missing = peak_memory(suite.materials.stand_in(case))
+    worth, forgotten = _quality(erasure, erasure.retrained, copy.deepcopy(erasure.retrained_model))
+    notes = {
+        "time": "retraining is timed as a whole: completion.seconds",
+        "curve": "retraining does not start from the original model; its result is in quality",
+        "stability": "retraining has no time after completion",
+    }
+    return Record(
+        kind="unlearning",
+        outcome="ok",
+        case=case,
+        erased=erasure.erased,
+        model_bytes=suite.model_bytes(case),
+        memory=memory,
+        energy=cost.energy,
+        quality=worth,
+        completion=cost.completion,
+        notes=missing | notes | forgotten | cost.notes,
+    )
+
+
+def _quality(erasure: Erasure, seen: Evaluation | None, model: nn.Module) -> tuple[Quality | None, dict[str, str]]:
+    """The worth of a model that was `seen` so, and why a figure of it is missing; the model is changed."""
+    if seen is None:
+        return None, {"quality": "the run did not complete"}
+    of_a_class = erasure.split.forgotten_class is not None
+    worth = quality(seen, erasure.retrained, of_a_class, relearn_steps(erasure, model))
+    reasons = {
+        "ta_forgotten": "there are no test data of the class" if of_a_class else "no class is forgotten",
+        "mia_auc": "there are no unseen samples of the forget set's kind, or their losses are not finite",
+        "relearn_steps": f"forget accuracy was not near the original's within {MOST_STEPS} steps",
+    }
+    return worth, _missing("quality", worth, reasons)
+
+
+def _stability(
+    erasure: Erasure, trajectory: Trajectory[Evaluation], seen: Curve, rules: Rules
+) -> tuple[Stability | None, dict[str, str]]:
+    """How the run went on, and why a figure of it is missing."""
+    if not trajectory.completed:
+        return None, {"stability": "there is no time after completion"}
+    found = stability(
+        seen,
+        trajectory.completed,
+        erasure.plan.horizon,
+        rules,
+        erasure.norm,
+        erasure.chance,
+        trajectory.diverged,
+    )
+    if found.collapse == 0 and found.collapsed:
+        wrecked = "the model had collapsed at completion: its retain accuracy is near chance"
+        return found, dict.fromkeys((f"stability.{name}" for name in DROPS), wrecked)
+    reasons = {
+        "loss_slope": "fewer than two evaluations have a finite retain loss",
+        "drop_at_time": "the horizon is shorter",
+        "drop_at_distance": "the model did not move so far within the horizon",
+        "drop_at_forget_loss": "the forget loss did not rise so high within the horizon",
+    }
+    steps = trajectory.completed
+    coarse = {"stability.collapse": f"T* is step {steps}, so relative time is known to {1 / steps:.0%}"}
+    return found, _missing("stability", found, reasons) | (coarse if steps < COARSE else {})
+
+
+def _missing(group: str, figures: BaseModel, reasons: dict[str, str]) -> dict[str, str]:
+    return {f"{group}.{name}": why for name, why in reasons.items() if getattr(figures, name) is None}
+
+
+def _not_completed(erasure: Erasure, trajectory: Trajectory[Evaluation]) -> dict[str, str]:
+    steps = trajectory.steps[-1]
+    return {"completion": f"forget accuracy was never at or below {erasure.target:.2f} % in {steps} steps"}
+
+
+def _divergence(trajectory: Trajectory[Evaluation]) -> tuple[int | None, dict[str, str]]:
+    """The step at which a run's loss was not finite, and its note; none for a run whose loss always was."""
+    if trajectory.diverged is not None:
+        return trajectory.diverged, {"outcome": f"the loss was not finite at step {trajectory.diverged}"}
+    wrecked = (step for step, seen in zip(trajectory.steps, trajectory.evaluations, strict=True) if not seen.finite)
+    step = next(wrecked, None)
+    return step, {} if step is None else {"outcome": f"the model's losses were not finite after step {step}"}
