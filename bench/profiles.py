@@ -42,98 +42,129 @@ class ProfileError(ValueError):
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    """A table of the TOML file; what stands under a field describes its key in profiles/README.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Training(_Table):
     """How the original and the retrained model are trained: SGD with a one-cycle learning rate."""
 
     epochs: Positive
+    """passes over the training data"""
     batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two
+    """samples a step, two or more"""
     lr: Annotated[float, Field(gt=0)]
+    """the highest learning rate of the cycle"""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """of SGD"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """of SGD"""
 
 
 class StepPlan(_Table):
     """Step-cost cases: every method on every model at every batch size. A profile may have several."""
 
     models: Names
+    """names of networks"""
     image_size: Pixels
+    """height and width of the images, in pixels"""
     batch_sizes: BatchSizes
+    """samples a step"""
     methods: Names
+    """names of arms"""
 
 
 class Tuned(_Table):
-    """An arm's learning rate and, for a zeroth-order one, the size of its perturbation."""
+    """What an arm is run with, under its name."""
 
     lr: Annotated[float, Field(ge=0)]
+    """learning rate"""
     eps: Annotated[float, Field(gt=0)] = 1e-3
+    """size of the perturbation, for a zeroth-order arm"""
 
 
 class UnlearningPlan(_Table):
-    """Whole runs: every method on every scenario with every seed at every batch size. A profile may have several.
-
-    A run gives up after `max_steps` without completion and goes on for `horizon` times T* after it. It is evaluated
-    at every step up to 1 / (`resolution` - 1), then at steps each `resolution` times the one before; on the whole
-    forget and test data, and on `retain_evaluated` samples of the retain set (None for all). Batch norm is
-    frozen unless `train_mode` is on. `dataset` is used instead of the profile's.
-    """
+    """Whole runs: every method on every scenario with every seed at every batch size. A profile may have several."""
 
     model: str
+    """the network"""
     dataset: str | None = None
+    """used instead of the profile's"""
     image_size: Pixels
+    """height and width of the images, in pixels"""
     batch_sizes: BatchSizes
+    """samples a step"""
     scenarios: Names
+    """what is to be forgotten: `class:K` (an index or a name) or `random:F` (a share)"""
     methods: Names
+    """names of arms"""
     seeds: Seeds
+    """of training, of the random forget set and of the arm"""
     horizon: Annotated[float, Field(ge=0)]
+    """how long a run goes on after completion, in multiples of T*"""
     max_steps: Positive
+    """a run gives up here if it has not completed"""
     resolution: Annotated[float, Field(gt=1, le=2)] = 1.05
+    """a run is evaluated at every step up to 1 / (`resolution` - 1), then at steps each `resolution` times the last"""
     retain_evaluated: Positive | None = None
+    """how many samples of the retain set every evaluation looks at; all of them if not given"""
     train_mode: bool = False
+    """have the model in train mode, with dropout and moving batch norm; dropout draws by the case's seed"""
     training: Training
+    """how the original and Retrain are trained"""
     hyperparameters: dict[str, Tuned] = {}
+    """what each arm is run with"""
 
 
 class TuningPlan(_Table):
-    """Where `python -m bench.tune` looks: every learning rate for every arm, every `eps` for zeroth-order ones.
-
-    The seeds are for tuning alone: no result may use them.
-    """
+    """Where `python -m bench.tune` looks: every learning rate for every arm, every `eps` for zeroth-order ones."""
 
     seeds: Seeds
+    """for tuning alone: no result may use them"""
     learning_rates: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), Distinct]
+    """the grid"""
     eps: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), Distinct] = [1e-3]
+    """the grid of perturbations"""
 
 
 class Profile(_Table):
-    """One profile.
+    """One profile."""
 
-    A step is timed for about `timing_s` seconds and never fewer than `min_rounds` rounds; `window_s` is the least
-    length of an energy window in seconds, `country` the ISO 3166 alpha-3 code whose grid the emissions are computed
-    for, `test_fraction` the share of an image folder without `test/` that is held out. `train_per_class` and
-    `test_per_class` take only the first so many samples of each class. `rules` say in advance what makes a verdict.
-    `tuned_by` is the profile whose search found the learning rates, if that is not this one.
-    """
-
-    name: str
+    name: str = ""
+    """the file's name, if not given"""
     description: str
+    """in a line, for the console and the report"""
     dataset: str
+    """the data set, such as `digits` or `imagefolder:PATH`"""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """the share of an image folder without `test/` that is held out"""
     train_per_class: Positive | None = None
+    """take only the first so many training samples of each class"""
     test_per_class: Positive | None = None
+    """take only the first so many test samples of each class"""
     devices: Annotated[list[Literal["cpu", "cuda", "mps", "xpu"]], Field(min_length=1), Distinct]
+    """where to run; a device that is not there is skipped, visibly"""
     threads: Annotated[int, Field(gt=0, le=MOST_THREADS)]
+    """CPU threads"""
     country: str
+    """whose grid the emissions are computed for: an ISO 3166 alpha-3 code"""
     window_s: Seconds
+    """the least length of an energy window, in seconds"""
     timing_s: Seconds = 3.0
+    """about how long a step is timed, in seconds"""
     min_rounds: Annotated[int, Field(ge=3)] = 5
+    """the least number of rounds that a step is timed for"""
     step: Annotated[list[StepPlan], BeforeValidator(_as_list)] = []
+    """what a step costs"""
     unlearning: Annotated[list[UnlearningPlan], BeforeValidator(_as_list)] = []
+    """what unlearning does"""
     tuning: TuningPlan | None = None
+    """where learning rates are searched for"""
     rules: Rules = Rules()
+    """what makes a verdict, said in advance"""
     tuned_by: str | None = None
+    """the profile whose search found the learning rates, if that is not this one"""
 
     @model_validator(mode="after")
     def _runs_something(self) -> "Profile":

@@ -16,6 +16,8 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -193,20 +195,22 @@ class Stability(_Strict):
 
 
 class StepBar(_Strict):
-    """A bar for the time of a step, at one batch size after the other.
+    """A bar for the time of a step, at one batch size after the other; `at_most` or `at_least` is given."""
 
-    Attributes:
-        model, method: whose step it is.
-        over: what its time is divided by: `TWO_FORWARDS`, timed in turn with it, or another method.
-        at_most, at_least: the bar at each of `batch_sizes`; one of the two is given.
-    """
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     model: str
+    """whose step it is"""
     method: str
+    """the arm"""
     over: str
-    batch_sizes: tuple[int, ...]
-    at_most: tuple[float, ...] | None = None
-    at_least: tuple[float, ...] | None = None
+    """what its time is divided by: `two forwards`, timed in turn with it, or another arm"""
+    batch_sizes: tuple[PositiveInt, ...] = Field(min_length=1)
+    """samples a step"""
+    at_most: tuple[PositiveFloat, ...] | None = None
+    """the bar at each of `batch_sizes`, from above"""
+    at_least: tuple[PositiveFloat, ...] | None = None
+    """the bar at each of `batch_sizes`, from below"""
 
     @model_validator(mode="after")
     def _has_a_bar_at_each_batch_size(self) -> "StepBar":
@@ -217,25 +221,24 @@ class StepBar(_Strict):
 
 
 class Rules(_Strict):
-    """What makes a verdict, fixed in the profile before anything is measured.
+    """What makes a verdict, fixed in the profile before anything is measured."""
 
-    Attributes:
-        memory_ratio: much less memory is below this share of first-order ascent's.
-        tow_margin: competitive is a ToW less than this below first-order ascent's.
-        collapse_margin: later collapse is by more than this, in multiples of T*; evaluations are some 0.05 apart.
-        drop_margin: less retain accuracy lost is by more than this, in points.
-        matched_distance: how much farther from the original than at T*, as a share of the norm of its parameters.
-        matched_rise: how much higher a forget loss than at T*, in nats.
-        step_time: the bars of step time.
-    """
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     memory_ratio: float = Field(default=0.5, gt=0)
+    """much less memory is below this share of first-order ascent's"""
     tow_margin: float = Field(default=0.05, ge=0)
+    """competitive is a ToW less than this below first-order ascent's"""
     collapse_margin: float = Field(default=0.1, ge=0)
+    """later collapse is by more than this, in multiples of T*; evaluations are some 0.05 apart"""
     drop_margin: float = Field(default=1.0, ge=0)
+    """less retain accuracy lost is by more than this, in points"""
     matched_distance: float = Field(default=0.1, gt=0)
+    """how much farther from the original than at T*, as a share of the norm of its parameters"""
     matched_rise: float = Field(default=5.0, gt=0)
+    """how much higher a forget loss than at T*, in nats"""
     step_time: tuple[StepBar, ...] = ()
+    """bars for the time of a step"""
 
 
 class Completion(_Strict):

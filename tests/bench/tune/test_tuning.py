@@ -214,11 +214,14 @@ def test_a_damaged_search_and_an_unknown_arm_are_told(profile: Path, capsys: pyt
 
 def test_the_cost_of_the_search_is_known_to_whoever_uses_its_rates(profile: Path) -> None:
     """Of the arms that are asked for; a profile that nobody has searched for has none, unless it says otherwise."""
-    assert tuning_costs(str(profile), ["fo-ga"], searched=False) == ()
+    loaded = load_profile(str(profile))
+    borrowing = loaded.model_copy(update={"tuned_by": str(profile)})
+    assert tuning_costs(str(profile), loaded) == ()
     with pytest.raises(ValueError, match=r"tuned_by = .*small.toml', but there is no .*small.tuning.json; name the "):
-        tuning_costs(str(profile), ["fo-ga"], searched=True)
+        tuning_costs("quick", borrowing)
     assert tune(profile, "--method", "fo-ga", "zo-ga") == 0
-    (cost,) = tuning_costs(str(profile), ["zo-ga", "salun"], searched=True)
+    plan = loaded.unlearning[0].model_copy(update={"methods": ["zo-ga", "salun"]})
+    (cost,) = tuning_costs("quick", borrowing.model_copy(update={"unlearning": [plan]}))
     tried = [t for t in json.loads(profile.with_suffix(".tuning.json").read_text())["trials"] if t["method"] == "zo-ga"]
     assert cost.forward_equivalents == sum(t["forward_equivalents"] for t in tried) > 0
     assert (cost.method, cost.joules, cost.basis) == ("zo-ga", None, None)
