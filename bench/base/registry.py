@@ -1,7 +1,9 @@
 """A table of named things that a user can add to with one decorator, and that says what exists when asked amiss."""
 
+import importlib
 import sys
-from collections.abc import Callable, Iterator
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -49,3 +51,25 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
+
+
+def add_modules_option(parser: ArgumentParser) -> None:
+    """Give a command line `-p MODULE`, as pytest has it; the names are in `modules`, for `import_modules`."""
+    parser.add_argument(
+        "-p", dest="modules", action="append", default=[], metavar="MODULE", help="with arms or models of your own"
+    )
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import modules that register entries of the user's own.
+
+    Raises:
+        ValueError: there is no such module where Python looks.
+    """
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+            raise ValueError(f"-p {name}: no such module here or on PYTHONPATH") from None

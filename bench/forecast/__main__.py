@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from bench.arms.table import check_method, methods_for
+from bench.base.registry import add_modules_option, import_modules
 from bench.base.sizes import MIB, parse_bytes
 from bench.forecast.peak import MOST_SAMPLES, ForecastError, forecast, largest_batch, with_batch
 from bench.instruments.machine import available_devices
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code, 2 if something given cannot be used."""
     options = _parser().parse_args(arguments)
     try:
+        import_modules(options.modules)
         budget = None if options.budget is None else parse_bytes(options.budget)
         stand_ins = _stand_ins(options)
         rows = _peaks(stand_ins) if budget is None else _largest_batches(stand_ins, budget, options.budget)
@@ -44,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.forecast", description="Peak of live tensors in one step, without allocating it."
     )
+    add_modules_option(parser)
     parser.add_argument("--model", required=True, help="a name that profiles use")
     parser.add_argument("--image-size", type=_count, default=32, metavar="PIXELS", help="default: 32")
     asked = parser.add_mutually_exclusive_group()

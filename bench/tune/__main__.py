@@ -19,6 +19,7 @@ from bench.arms.table import check_method, methods
 from bench.base.atomic_write import write_text
 from bench.base.paths import CHECKPOINTS, ROOT
 from bench.base.progress import Progress
+from bench.base.registry import add_modules_option, import_modules
 from bench.instruments.energy import EnergyMeter, Meter, NoMeter
 from bench.instruments.machine import describe_commit, describe_machine
 from bench.profiles import Profile, Tuned, TuningPlan, load_profile, profile_path
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(given)
     try:
+        import_modules(options.modules)
         profile, tuning = _load(options.profile)
         for arm in options.method or ():
             _check_tunable(arm)
@@ -156,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.tune", description="Find a profile's learning rates on pilot seeds that no result uses."
     )
+    add_modules_option(parser)
     parser.add_argument("--profile", required=True, help="a name from profiles/, or FILE.toml; it is written to")
     parser.add_argument("--method", nargs="+", metavar="ARM", help="default: every arm of the profile not tried yet")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder of torchvision's data sets")

@@ -1,0 +1,65 @@
+"""The README's figure: what forgetting a class of photographs takes and leaves, an arm a row, as three aligned bars."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.data.arms import FIRST, RETRAIN, ZEROTH
+from reports.data.erasures import SHARED
+from reports.data.part import Part
+from reports.figures.style import INK, arm_style
+from reports.tables.table import number
+
+ARMS = (ZEROTH, FIRST, "fo-ga-head", "salun", RETRAIN)
+LABEL_ROOM = 1.35  # of an axis, for the numbers behind the bars
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One of the three bars: its words, its column, and how its numbers are written."""
+
+    label: str
+    column: str
+    form: str
+
+
+MEASURES = (
+    Measure("peak of live tensors (MiB)", "mib", ".2f"),
+    Measure("energy over Retrain's", f"{SHARED['energy']} share", ".2g"),
+    Measure("ToW (1 is Retrain)", "quality.tow", ".2f"),
+)
+HATCHES = {RETRAIN: "//"}
+
+
+def shown(part: Part) -> dict[str, pd.DataFrame]:
+    """The completed runs of each arm of the figure, in its order."""
+    return {one.arm: one.done for arm in ARMS for one in part.arms if one.arm == arm}
+
+
+def headline(part: Part) -> Figure:
+    """A row an arm, a panel a measure: the mean over the seeds, and for ToW their range."""
+    arms = shown(part)
+    style = arm_style(arms)
+    figure = Figure(figsize=(8.4, 0.7 + 0.36 * len(arms)), layout="constrained")
+    panels = figure.subplots(1, len(MEASURES), sharey=True)
+    for axes, measure in zip(panels, MEASURES, strict=True):
+        for place, (arm, runs) in enumerate(arms.items()):
+            _bar(axes, place, pd.to_numeric(runs[measure.column]).dropna(), measure, style.palette[arm], arm)
+        axes.set_xlabel(measure.label)
+        axes.set_xlim(0, axes.get_xlim()[1] * LABEL_ROOM)
+        axes.grid(visible=False, axis="y")
+    panels[0].set_yticks(range(len(arms)), ["Retrain" if arm == RETRAIN else arm for arm in arms])
+    panels[0].invert_yaxis()
+    return figure
+
+
+def _bar(axes: Axes, place: int, values: pd.Series, measure: Measure, color: str, arm: str) -> None:
+    mean, low, high = values.mean(), values.min(), values.max()
+    axes.barh(place, mean, height=0.62, color=color, hatch=HATCHES.get(arm, ""), edgecolor="white", linewidth=0)
+    text, end = number(mean, measure.form), mean
+    if measure.column == "quality.tow" and low != high:
+        axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color=INK, capsize=3, linewidth=1)
+        text, end = f"{text} ({number(low, measure.form)} to {number(high, measure.form)})", high
+    axes.annotate(text, (end, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)

@@ -1,0 +1,108 @@
+"""What came out, in sentences: each number follows from the JSON in reports/gallery/."""
+
+import tomllib
+from collections.abc import Iterator
+
+import pandas as pd
+
+from reports.data.arms import FIRST, RETRAIN, ZEROTH
+from reports.data.claims import Claim, Test
+from reports.data.glossary import listed
+from reports.data.part import Part
+from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
+from reports.readme.galleries import Galleries
+from reports.readme.headline import ARMS
+from reports.tables.table import interval_text, number
+
+HEAD = "fo-ga-head"
+VERDICTS = ("supported", "not supported", "not shown")
+
+
+def outcome(galleries: Galleries) -> str:
+    """What came out of the photographs, in one sentence."""
+    (both,) = galleries.images.side_by_side
+    peak, energy, share, tow = (both.means[figure] for figure in (PEAK, ENERGY, ENERGY_OF_RETRAIN, TOW))
+    head, retrain = (_means(galleries.images, arm) for arm in (HEAD, RETRAIN))
+    return (
+        f"To forget a class of photographs, `{ZEROTH}` takes {number(peak.ratio, PEAK.ratio)} times the memory of "
+        f"`{FIRST}` and {number(energy.ratio, ENERGY.ratio)} times its energy ({number(share.ours, '.2g')} of what "
+        f"retraining takes), and the model is worth {number(tow.ours, '.2f')} against {number(tow.theirs, '.2f')} "
+        f"(ToW, retraining being 1); ascent on the last layer alone (`{HEAD}`) takes less of both and comes to "
+        f"{number(head['quality.tow'], '.2f')}, but what it forgot is back in {head['quality.relearn_steps']:.0f} steps "
+        f"of fine-tuning, where a retrained model needs {retrain['quality.relearn_steps']:.0f}."
+    )
+
+
+def caption(galleries: Galleries) -> str:
+    """What the headline figure shows, with n and spread."""
+    part = galleries.images
+    (setting,) = part.runs["setting"].unique()
+    seeds, erased = part.runs["seed"].nunique(), int(part.runs["erased.samples"].iloc[0])
+    basis = " and ".join(sorted(part.done["energy.basis"].dropna().unique()))
+    return (
+        f"{setting}: one class of {erased} images of {_sizes(part)} pixels forgotten to chance; means over {seeds} "
+        f"seeds, for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. These are "
+        f"{len(ARMS)} of {part.runs['method'].nunique()} arms; [all of them](reports/gallery/README.md)."
+    )
+
+
+def verdicts(galleries: Galleries) -> Iterator[str]:
+    """A line a claim: the verdict on each run, and what it rests on."""
+    first = next(iter(galleries.erasures.values()))
+    for place, claim in enumerate(first.claims):
+        title, _, rule = claim.statement.partition(": ")
+        said = (f"{what} {_verdict(part.claims[place])}" for what, part in galleries.erasures.items())
+        yield f"- **{title}** ({rule}): {'; '.join(said)}."
+
+
+def _verdict(claim: Claim) -> str:
+    """The verdict, with the intervals where there is one statistic, else how many tests said what."""
+    if len({test.statistic.name for test in claim.tests}) == 1:
+        return f"**{claim.verdict}**, {listed(_interval(test) for test in claim.tests)}"
+    counts = (f"{sum(test.verdict == verdict for test in claim.tests)} {verdict}" for verdict in VERDICTS)
+    return f"**{claim.verdict}**, of {len(claim.tests)} tests {', '.join(counts)}"
+
+
+def _interval(test: Test) -> str:
+    scenario = test.setting.split()[-1]
+    return f"{interval_text(test.interval, '.2f')} for {scenario} (n = {test.interval.n})"
+
+
+def sizes(part: Part) -> str:
+    """Height and width of the images, each size once."""
+    return _sizes(part)
+
+
+def _sizes(part: Part) -> str:
+    return " or ".join(f"{size}x{size}" for size in sorted(part.cases["image_size"].unique()))
+
+
+def clipping(galleries: Galleries) -> str:
+    """What came after completion: how many clipped runs collapsed, and which arms never did, over both runs."""
+    known = pd.concat([part.done.dropna(subset=["stability.collapsed"]) for part in galleries.erasures.values()])
+    collapsed = known.groupby("method", sort=False)["stability.collapsed"].agg(["sum", "count"])
+    clipped = collapsed[collapsed.index.str.endswith("-clipped")].sum()
+    never = collapsed[collapsed["sum"] == 0]
+    kept = (f"`{arm}` ({int(count)} runs)" for arm, count in never["count"].items())
+    return (
+        f"After completion {int(clipped['sum'])} of {int(clipped['count'])} clipped runs collapsed. "
+        f"{listed(kept) if len(never) else 'No arm'} never did."
+    )
+
+
+def edges(part: Part) -> str:
+    """Which arms' learning rates came out at an end of the grid that was searched."""
+    tuning = tomllib.loads(part.run.profile_text).get("tuning", {})
+    rates = sorted(tuning.get("learning_rates", []))
+    used = part.runs.dropna(subset=["rate.lr"]).groupby("method", sort=False)["rate.lr"].unique()
+    at_ends = {
+        end: [f"`{arm}`" for arm, found in used.items() if rate in set(found)]
+        for end, rate in (("lowest", rates[0]), ("highest", rates[-1]))
+    }
+    said = [f"at the {end} rate of the grid {listed(arms)}" for end, arms in at_ends.items() if arms]
+    return f"{'; '.join(said).capitalize()}: a wider grid may find better." if said else ""
+
+
+def _means(part: Part, arm: str) -> pd.Series:
+    done = next(one.done for one in part.arms if one.arm == arm)
+    return done[["quality.tow", "quality.relearn_steps"]].apply(pd.to_numeric).mean()
