@@ -8,7 +8,7 @@ widened for their number.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from scipy import stats
 
 from bench.record import Rules
 from reports.data.arms import FIRST, MATCHED, ZEROTH
+from reports.data.erasures import ArmRuns, by_setting
 from reports.data.load import ratio, value_of
 
 Verdict = Literal["supported", "not supported", "not shown"]
@@ -169,15 +170,13 @@ STATISTICS = (
 )
 
 
-def claims(runs: pd.DataFrame, rules: Rules) -> list[Claim]:
-    """The claims that the unlearning runs of one machine can say something about; empty without both arms.
+def claims(arms: Sequence[ArmRuns], rules: Rules) -> list[Claim]:
+    """The claims that the erasures of one machine can say something about; empty without both arms.
 
     A test whose control was not run is there, and shows nothing.
-
-    Args:
-        runs: rows of `results.csv`, with a column `setting`.
     """
-    tests = [test for statistic in STATISTICS for test in _tests(statistic, runs, rules)]
+    settings = list(_settings(arms))
+    tests = [_test(statistic, setting, runs, rules) for statistic in STATISTICS for setting, runs in settings]
     statements = dict.fromkeys(statistic.claim for statistic in STATISTICS)
     grouped = {name: tuple(test for test in tests if test.statistic.claim == name) for name in statements}
     return [Claim(name.format(**dict(rules)), found) for name, found in grouped.items() if found]
@@ -194,13 +193,18 @@ def t_interval(values: pd.Series) -> Interval:
     return Interval(mean, mean - half, mean + half, count)
 
 
-def _tests(statistic: Statistic, runs: pd.DataFrame, rules: Rules) -> Iterator[Test]:
-    for setting, cases in runs.groupby("setting", sort=False):
-        with_work = cases[cases["completion.step"] != 0]  # at 0 steps the original had nothing to forget
-        by_seed = {name: of_arm.set_index("seed") for name, of_arm in with_work.groupby("method")}
-        if ZEROTH not in by_seed or FIRST not in by_seed:
-            continue
-        zeroth, first = by_seed[ZEROTH], by_seed.get(statistic.first, by_seed[FIRST].iloc[:0])
-        seeds = [seed for seed in zeroth.index if seed in first.index]
-        values = pd.Series([statistic.of_pair(zeroth.loc[seed], first.loc[seed]) for seed in seeds], dtype=float)
-        yield Test(statistic, str(setting), t_interval(values), len(seeds), statistic.bound(rules))
+def _settings(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
+    """Each setting in which both arms had something to forget, and the runs of its arms by seed, where they had."""
+    for setting, of_setting in by_setting(arms):
+        with_work = {
+            name: arm.runs[arm.runs["completion.step"] != 0].set_index("seed") for name, arm in of_setting.items()
+        }
+        if all(name in with_work and len(with_work[name]) for name in (ZEROTH, FIRST)):
+            yield setting, with_work
+
+
+def _test(statistic: Statistic, setting: str, runs: dict[str, pd.DataFrame], rules: Rules) -> Test:
+    zeroth, first = runs[ZEROTH], runs.get(statistic.first, runs[FIRST].iloc[:0])
+    seeds = [seed for seed in zeroth.index if seed in first.index]
+    values = pd.Series([statistic.of_pair(zeroth.loc[seed], first.loc[seed]) for seed in seeds], dtype=float)
+    return Test(statistic, setting, t_interval(values), len(seeds), statistic.bound(rules))

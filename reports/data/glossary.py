@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import pandas as pd
+
 SETTING = (
     "A setting, such as cnn digits b32 class:3, is a model, its data, the batch size and what is to be forgotten: "
     "class:K is a class, random:F a random share."
@@ -47,3 +49,8 @@ def listed(words: Iterable[str]) -> str:
     """One, two and three."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def distinct(values: pd.Series) -> str:
+    """The different words of a column, joined; empty if there are none."""
+    return " and ".join(sorted(values.dropna().unique()))

@@ -4,15 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from bench.record import Case, Curve, Kind, Record, Rules, Run, UnreadableJsonError, read_benchmark_json
+from bench.record import Case, Curve, Record, Run, UnreadableJsonError, read_benchmark_json
 
-Model = TypeVar("Model", bound=BaseModel)
 MIB = 2**20
 CATEGORY = "memory.tensor_by_category."
 
@@ -34,15 +33,6 @@ class Results:
     runs: tuple[Run, ...]
     cases: pd.DataFrame
     curves: pd.DataFrame
-
-    @property
-    def rules(self) -> Rules:
-        """What makes a verdict, of the run whose cases these are."""
-        return self.runs[int(self.cases["run"].iloc[0]) - 1].rules
-
-    def of_kind(self, kind: Kind) -> pd.DataFrame:
-        """The rows of `cases` that are of one kind."""
-        return self.cases[self.cases["kind"] == kind]
 
 
 def load(paths: Sequence[Path]) -> Results:
@@ -71,7 +61,7 @@ def read(path: Path) -> tuple[Run, list[Record]]:
         UnreadableJsonError: it cannot be used.
     """
     run, records = read_benchmark_json(path)
-    return _printable_model(run), [_printable_model(record) for record in records]
+    return _printable(run), [_printable(record) for record in records]
 
 
 def categories(cases: pd.DataFrame) -> list[str]:
@@ -90,28 +80,26 @@ def ratio(value: float, whole: float) -> float:
     return value / whole if whole > 0 else math.nan
 
 
-def _printable_model(model: Model) -> Model:
-    """The model with every character that has no look of its own as its code; the very model where there is none."""
-    changes = {name: _printable(value) for name, value in model if _printable(value) is not value}
-    return model.model_copy(update=changes) if changes else model
-
-
 def _printable(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return _printable_model(value)
-    if isinstance(value, dict) and any(_printable(word) is not word for item in value.items() for word in item):
-        return {_printable(key): _printable(word) for key, word in value.items()}
-    if isinstance(value, str) and not value.isprintable():
+    """The value with every character that has no look of its own as its code, however deep it stands."""
+    if isinstance(value, str):
         return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in value)
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={name: _printable(inner) for name, inner in value})
+    if isinstance(value, dict):
+        return {_printable(key): _printable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_printable, value))
     return value
 
 
 def _no_run_twice(paths: Sequence[Path], runs: Sequence[Run]) -> None:
     seen: dict[tuple[str, str], Path] = {}
     for path, run in zip(paths, runs, strict=True):
-        first = seen.setdefault((run.fingerprint, run.started), path)
-        if first is not path:
-            raise UnreadableJsonError(f"{path}: the same run as {first}; give it once")
+        key = (run.fingerprint, run.started)
+        if key in seen:
+            raise UnreadableJsonError(f"{path}: the same run as {seen[key]}; give it once")
+        seen[key] = path
 
 
 def _flat(record: Record) -> dict[str, Any]:

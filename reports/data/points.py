@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from reports.data.arms import ASCENTS, places
-from reports.data.load import CATEGORY, MIB, Results, categories
-from reports.data.retrain_shares import completed
+from reports.data.load import CATEGORY, categories
 
 UTILITY = "quality.ra"
 LOSSES = ("forget_loss", "retain_loss")
@@ -13,9 +12,8 @@ COLLAPSED = 1000  # nats
 LEAST_LOSS = 1e-6  # nats; less is drawn here
 
 
-def largest_batches(results: Results) -> pd.DataFrame:
-    """The step cases whose peak is known by category, at the largest batch of each model, in the order of the arms."""
-    steps = results.of_kind("step")
+def largest_batches(steps: pd.DataFrame) -> pd.DataFrame:
+    """The steps whose peak is known by category, at the largest batch of each model, in the order of the arms."""
     steps = steps.dropna(subset=[f"{CATEGORY}{name}" for name in categories(steps)], how="all")
     if not categories(steps):
         return steps.iloc[:0]
@@ -23,24 +21,28 @@ def largest_batches(results: Results) -> pd.DataFrame:
     return steps.assign(place=steps["method"].map(places(steps["method"]))).sort_values("place", kind="stable")
 
 
-def pareto_points(results: Results) -> pd.DataFrame:
-    """A row an arm and setting: `mib`, the peak; `mean`, `low` and `high` of RA at T*; whether it is on the `front`."""
-    runs = completed(results.of_kind("unlearning")).dropna(subset=["memory.tensor_peak_bytes", UTILITY])
+def pareto_points(done: pd.DataFrame) -> pd.DataFrame:
+    """A row an arm and setting: `mib`, the peak; `mean`, `low` and `high` of RA at T*; whether it is on the `front`.
+
+    Args:
+        done: completed runs, with the peak as `mib`.
+    """
+    runs = done.dropna(subset=["mib", UTILITY])
     if runs.empty:
         return pd.DataFrame(columns=["setting", "method", "mib", "mean", "low", "high", "front"])
-    runs = runs.assign(mib=pd.to_numeric(runs["memory.tensor_peak_bytes"]) / MIB, kept=pd.to_numeric(runs[UTILITY]))
-    grouped = runs.groupby(["setting", "method"], sort=False)
+    grouped = runs.assign(kept=pd.to_numeric(runs[UTILITY])).groupby(["setting", "method"], sort=False)
     points = grouped.agg(mib=("mib", "max"), mean=("kept", "mean"), low=("kept", "min"), high=("kept", "max"))
     points = points.reset_index()
-    return points.assign(front=[not _beaten(point, points) for _, point in points.iterrows()])
+    return points.assign(front=pd.concat([_unbeaten(one) for _, one in points.groupby("setting", sort=False)]))
 
 
-def _beaten(point: pd.Series, points: pd.DataFrame) -> bool:
-    """Whether another arm of the setting takes no more memory and keeps no less, and is better in one of them."""
-    others = points[points["setting"] == point["setting"]]
-    no_worse = (others["mib"] <= point["mib"]) & (others["mean"] >= point["mean"])
-    better = (others["mib"] < point["mib"]) | (others["mean"] > point["mean"])
-    return bool((no_worse & better).any())
+def _unbeaten(arms: pd.DataFrame) -> pd.Series:
+    """Of each arm of a setting: that no other takes no more memory and keeps no less, and is better in one of them."""
+    saved, more = (
+        np.subtract.outer(figures, figures) for figures in (arms["mib"].to_numpy(), -arms["mean"].to_numpy())
+    )
+    beaten = (saved >= 0) & (more >= 0) & ((saved > 0) | (more > 0))  # arm by the other
+    return pd.Series(~beaten.any(axis=1), index=arms.index)
 
 
 def drawn(curves: pd.DataFrame, ascents: bool) -> pd.DataFrame:

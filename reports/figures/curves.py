@@ -9,14 +9,12 @@ from itertools import islice
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from reports.data.load import Results
-from reports.data.points import COLLAPSED, LOSSES, at_time, drawn
-from reports.figures.panels import Drawing, line_legend, line_style, plain_numbers, span, titled
+from reports.data.points import COLLAPSED, LOSSES, at_time
+from reports.figures.panels import Drawing, arm_lines, line_legend, line_style, plain_numbers, span, titled
 from reports.figures.style import QUIET, ArmStyle, arm_style
 
 GRID_POINTS = 400
@@ -43,22 +41,19 @@ RELATIVE_TIME = Against("relative_step", "steps / T*")
 DISPLACEMENT = Against("distance", "distance from the original (L2)", logarithmic=True)
 
 
-def loss_curves(results: Results) -> Drawing | None:
+def loss_curves(curves: pd.DataFrame) -> Drawing | None:
     """Forget and retain loss of the ascents in relative time."""
-    curves = drawn(results.curves, ascents=True)
     return _in_time(curves, "Loss through completion and beyond", LOSSES)
 
 
-def accuracy_curves(results: Results) -> Drawing | None:
+def accuracy_curves(curves: pd.DataFrame) -> Drawing | None:
     """Forget and retain accuracy of the ascents in relative time."""
     columns = ("forget_accuracy", "retain_accuracy")
-    curves = drawn(results.curves, ascents=True)
     return _in_time(curves, "Accuracy through completion and beyond", columns)
 
 
-def displacement_curves(results: Results) -> Drawing | None:
+def displacement_curves(curves: pd.DataFrame) -> Drawing | None:
     """Forget loss and retain accuracy of the ascents against how far the model has moved."""
-    curves = drawn(results.curves, ascents=True)
     curves = curves[curves["distance"] > 0]
     if curves.empty:
         return None
@@ -73,9 +68,8 @@ def displacement_curves(results: Results) -> Drawing | None:
     )
 
 
-def other_loss_curves(results: Results) -> Drawing | None:
+def other_loss_curves(curves: pd.DataFrame) -> Drawing | None:
     """Forget and retain loss of the arms that also learn from the retain set, and of a user's own."""
-    curves = drawn(results.curves, ascents=False)
     return _in_time(curves, "Loss of the other arms through completion and beyond", LOSSES)
 
 
@@ -123,21 +117,8 @@ def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, styl
     in_time = against is RELATIVE_TIME
     _seed_lines(axes, curves, against.column, column, style, width=0.8 if in_time else 1.2)
     if in_time:
-        sns.lineplot(
-            median_run(curves, column),
-            x=against.column,
-            y=column,
-            hue="method",
-            style="method",
-            hue_order=style.order,
-            style_order=style.order,
-            palette=style.palette,
-            dashes=style.dashes,
-            linewidth=2.5,
-            errorbar=None,
-            legend=False,
-            ax=axes,
-        )
+        medians = median_run(curves, column)
+        arm_lines(axes, medians, against.column, column, style, linewidth=2.5, legend=False)
         axes.axvline(1, color=QUIET, linewidth=1)
     else:
         some = curves.groupby("method")["seed"].rank(method="dense") <= MOST_LINES

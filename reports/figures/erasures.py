@@ -6,33 +6,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.data.arms import RETRAIN
-from reports.data.load import Results
-from reports.data.points import pareto_points
-from reports.data.retrain_shares import SHARED, completed, retrain_of, with_shares
+from reports.data.arms import RETRAIN, places
+from reports.data.erasures import QUALITIES, SHARED
+from reports.data.glossary import distinct
 from reports.figures.panels import Drawing, marker_legend, panels, plain_numbers, span, titled
 from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
 
 ROW_INCHES = 0.27
 MOST_MARKS = 20  # of an arm in a setting
 MEANS = "A small mark a seed, the large one their mean"
-QUALITIES = {
-    "quality.ua": "UA",
-    "quality.ra": "RA",
-    "quality.ta": "TA",
-    "quality.mia": "MIA",
-}
 
 
-def completion_cost(results: Results) -> Drawing | None:
+def completion_cost(done: pd.DataFrame) -> Drawing | None:
     """Time, energy and forward-equivalents to completion, as shares of Retrain's."""
-    runs = _arms(completed(with_shares(results.of_kind("unlearning"))))
+    runs = _arms(done)
     shares = {f"{column} share": f"{name} / Retrain's" for name, column in SHARED.items() if name != "peak"}
     shares = {column: name for column, name in shares.items() if runs[column].notna().any()}
     if not shares:
         return None
     figure = _by_arm(runs, shares, logarithmic=True, reference=1.0)
-    basis = " and ".join(sorted(runs["energy.basis"].dropna().unique())) or "not metered"
+    basis = distinct(runs["energy.basis"]) or "not metered"
     return Drawing(
         "Cost to completion, over Retrain's",
         f"{MEANS} ({_seeds(runs)}); left of the line an erasure costs less than retraining from scratch with the same "
@@ -43,30 +36,25 @@ def completion_cost(results: Results) -> Drawing | None:
     )
 
 
-def quality_gaps(results: Results) -> Drawing | None:
+def quality_gaps(done: pd.DataFrame) -> Drawing | None:
     """UA, RA, TA and MIA at completion, as differences to Retrain's of the same seed."""
-    runs = results.of_kind("unlearning")
-    if RETRAIN not in set(runs["method"]):
-        return None
-    retrained = retrain_of(runs)
-    gaps = {column: pd.to_numeric(runs[column]) - pd.to_numeric(retrained[column]) for column in QUALITIES}
-    done = _arms(completed(runs.assign(**gaps)))
-    known = [column for column in QUALITIES if done[column].notna().any()]
-    if not known:
+    runs = _arms(done)
+    gaps = {f"{column} gap": f"{name} (points)" for name, column in QUALITIES.items()}
+    gaps = {column: label for column, label in gaps.items() if runs[column].notna().any()}
+    if not gaps:
         return None
     return Drawing(
         "Quality at completion, against Retrain",
-        f"{MEANS} ({_seeds(done)}). Points above or below Retrain's value with the same seed; the line is Retrain. UA: "
+        f"{MEANS} ({_seeds(runs)}). Points above or below Retrain's value with the same seed; the line is Retrain. UA: "
         "error on the forget set; RA, TA: accuracy on retain and test data; MIA: share of the forget set that an "
         "attacker takes for unseen. Runs that never complete are left out.",
         "Differences to Retrain in UA, RA, TA and MIA, one row a setting, one line an arm.",
-        _by_arm(done, {column: f"{QUALITIES[column]} (points)" for column in known}, False, reference=0.0),
+        _by_arm(runs, gaps, logarithmic=False, reference=0.0),
     )
 
 
-def pareto(results: Results) -> Drawing | None:
+def pareto(points: pd.DataFrame) -> Drawing | None:
     """Peak memory against the retain accuracy kept at completion."""
-    points = pareto_points(results)
     if points.empty:
         return None
     style = arm_style(points["method"])
@@ -107,7 +95,7 @@ def _by_arm(runs: pd.DataFrame, columns: dict[str, str], logarithmic: bool, refe
     """A row a setting, a panel a column; in it a line an arm, with a mark a seed or their range, and the mean's."""
     style = arm_style(runs["method"])
     settings = list(runs["setting"].unique())
-    arms = {setting: arm_style(runs.loc[runs["setting"] == setting, "method"]).order for setting in settings}
+    arms = {setting: list(places(runs.loc[runs["setting"] == setting, "method"])) for setting in settings}
     heights = [len(order) for order in arms.values()]
     figure = Figure(figsize=(8.2, 0.4 + sum(ROW_INCHES * height + 0.8 for height in heights)), layout="constrained")
     rows = figure.subplots(len(settings), len(columns), squeeze=False, sharey="row", height_ratios=heights)

@@ -1,26 +1,30 @@
 """Names as the figures can write them: short, and in characters that the font has."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from reports.data.load import Results
-
 MOST_LETTERS = {"model": 24, "method": 24, "setting": 48}
 
 
-def drawable(results: Results) -> Results:
-    """The results with such names; different ones stay different."""
-    known = {column: _shown(results.cases[column].dropna().unique(), most) for column, most in MOST_LETTERS.items()}
+@dataclass(frozen=True)
+class Labels:
+    """What the figures write for the names of a column, where they cannot write one as it is."""
 
-    def renamed(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame.assign(**{column: frame[column].map(names) for column, names in known.items()})
+    of_column: Mapping[str, Mapping[str, str]]
 
-    if all(name == shown for names in known.values() for name, shown in names.items()):
-        return results
-    return replace(results, cases=renamed(results.cases), curves=renamed(results.curves))
+    def on(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with such names."""
+        known = {column: names for column, names in self.of_column.items() if column in rows}
+        return rows.assign(**{column: rows[column].map(names) for column, names in known.items()})
+
+
+def labels(cases: pd.DataFrame) -> Labels:
+    """For all names in the cases; different ones stay different."""
+    shown = {column: _shown(cases[column].dropna().unique(), most) for column, most in MOST_LETTERS.items()}
+    return Labels({column: names for column, names in shown.items() if any(a != b for a, b in names.items())})
 
 
 def _shown(names: Iterable[str], most: int) -> dict[str, str]:

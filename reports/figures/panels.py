@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -61,6 +62,24 @@ def titled(axes: Axes, text: str, loc: Literal["left", "center"] = "center") -> 
 def shared_legend(figure: Figure) -> None:
     """The first panel's legend, above all panels."""
     legend_above(figure, *figure.axes[0].get_legend_handles_labels())
+
+
+def arm_lines(axes: Axes, rows: pd.DataFrame, x: str, y: str, style: ArmStyle, **looks: Any) -> None:
+    """A line an arm."""
+    sns.lineplot(
+        rows,
+        x=x,
+        y=y,
+        hue="method",
+        style="method",
+        hue_order=style.order,
+        style_order=style.order,
+        palette=style.palette,
+        dashes=style.dashes,
+        errorbar=None,
+        ax=axes,
+        **looks,
+    )
 
 
 def line_style(style: ArmStyle, arm: str) -> Any:

@@ -4,15 +4,22 @@ import math
 from itertools import cycle
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.data.device_budgets import BUDGETS
-from reports.data.glossary import ESTIMATED, LEDGER_WORDS
-from reports.data.load import CATEGORY, MIB, Results, categories
-from reports.data.points import largest_batches
-from reports.figures.panels import PANELS_ACROSS, Drawing, legend_above, panels, plain_numbers, shared_legend, span
+from reports.data.glossary import ESTIMATED, LEDGER_WORDS, distinct
+from reports.data.load import CATEGORY, MIB, categories
+from reports.figures.panels import (
+    PANELS_ACROSS,
+    Drawing,
+    arm_lines,
+    legend_above,
+    panels,
+    plain_numbers,
+    shared_legend,
+    span,
+)
 from reports.figures.style import FAINT, OKABE_ITO, PAPER, ArmStyle, arm_style
 
 MOST_TICKS = 12
@@ -20,10 +27,10 @@ HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++")
 HOLLOW = " A hollow marker is a forecast from the shapes of the tensors, where the step could not be run."
 
 
-def memory(results: Results, ledger: str = "tensor") -> Drawing | None:
+def memory(steps: pd.DataFrame, ledger: str = "tensor") -> Drawing | None:
     """One ledger's peak of one step against batch size, with a device's budgets as lines."""
     column = f"memory.{ledger}_peak_bytes"
-    steps = _positive(results, column)
+    steps = _positive(steps, column)
     if steps.empty:
         return None
     forecast = (steps["memory.tensor_basis"] == "forecast") & (ledger == "tensor")
@@ -41,19 +48,18 @@ def memory(results: Results, ledger: str = "tensor") -> Drawing | None:
     )
 
 
-def allocator_memory(results: Results) -> Drawing | None:
+def allocator_memory(steps: pd.DataFrame) -> Drawing | None:
     """The same of torch's allocator."""
-    return memory(results, "allocator")
+    return memory(steps, "allocator")
 
 
-def process_memory(results: Results) -> Drawing | None:
+def process_memory(steps: pd.DataFrame) -> Drawing | None:
     """The same of the operating system's view."""
-    return memory(results, "process")
+    return memory(steps, "process")
 
 
-def composition(results: Results) -> Drawing | None:
-    """What the tensor ledger's peak is made of, at each model's largest batch."""
-    steps = largest_batches(results)
+def composition(steps: pd.DataFrame) -> Drawing | None:
+    """What the tensor ledger's peak is made of, of steps at each model's largest batch."""
     if steps.empty:
         return None
     models = list(steps["model"].unique())
@@ -72,9 +78,9 @@ def composition(results: Results) -> Drawing | None:
     )
 
 
-def step_time(results: Results) -> Drawing | None:
+def step_time(steps: pd.DataFrame) -> Drawing | None:
     """One step as a multiple of two forward passes, against batch size."""
-    steps = _positive(results, "time.times_two_forwards")
+    steps = _positive(steps, "time.times_two_forwards")
     if steps.empty:
         return None
     figure = _against_batch_size(steps, "time.times_two_forwards", "times two forward passes")
@@ -90,12 +96,12 @@ def step_time(results: Results) -> Drawing | None:
     )
 
 
-def step_energy(results: Results) -> Drawing | None:
+def step_energy(steps: pd.DataFrame) -> Drawing | None:
     """Energy of one step against batch size."""
-    steps = _positive(results, "energy.joules_per_step")
+    steps = _positive(steps, "energy.joules_per_step")
     if steps.empty:
         return None
-    basis = " and ".join(sorted(steps["energy.basis"].unique()))
+    basis = distinct(steps["energy.basis"])
     estimated = f" {ESTIMATED}" if "estimated" in basis else ""
     return Drawing(
         f"Energy of one step ({basis})",
@@ -106,9 +112,8 @@ def step_energy(results: Results) -> Drawing | None:
     )
 
 
-def _positive(results: Results, column: str) -> pd.DataFrame:
-    """The step cases with such a figure that a logarithmic axis can show."""
-    steps = results.of_kind("step")
+def _positive(steps: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The steps with such a figure that a logarithmic axis can show."""
     return steps[pd.to_numeric(steps[column]) > 0]
 
 
@@ -150,20 +155,7 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
     models = list(steps["model"].unique())
     figure, places = panels(len(models), height=3.0)
     for index, (axes, model) in enumerate(zip(places, models, strict=True)):
-        sns.lineplot(
-            steps[steps["model"] == model],
-            x="batch_size",
-            y=column,
-            hue="method",
-            style="method",
-            hue_order=style.order,
-            style_order=style.order,
-            palette=style.palette,
-            markers=style.markers,
-            dashes=style.dashes,
-            errorbar=None,
-            ax=axes,
-        )
+        arm_lines(axes, steps[steps["model"] == model], "batch_size", column, style, markers=style.markers)
         _hollow(axes, steps[(steps["model"] == model) & steps.get("hollow", False)], column, style)
         axes.set(xscale="log", yscale="log", title=model, xlabel="batch size")
         axes.set_ylabel("" if index % PANELS_ACROSS else label)

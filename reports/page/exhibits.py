@@ -1,17 +1,27 @@
-"""Every figure of the page in its order, each with the table that says the same in numbers."""
+"""What the page shows on each subject, in its order: the figures, each with the table that says the same in numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 
-from reports.data.load import Results
+import pandas as pd
+
+from reports.data.part import Part
 from reports.data.points import LOSSES
 from reports.figures.curves import accuracy_curves, displacement_curves, loss_curves, other_loss_curves
 from reports.figures.erasures import completion_cost, pareto, quality_gaps
 from reports.figures.panels import Drawing
 from reports.figures.steps import allocator_memory, composition, memory, process_memory, step_energy, step_time
-from reports.tables.erasures import cost_table, curve_table, displacement_table, pareto_table, quality_table
-from reports.tables.steps import composition_table, energy_comparison, memory_comparison, time_comparison
+from reports.tables.erasures import (
+    cost_table,
+    curve_table,
+    displacement_table,
+    pareto_table,
+    quality_table,
+    stability_table,
+)
+from reports.tables.steps import composition_table, energy_comparison, memory_comparison, step_table, time_comparison
 from reports.tables.table import Table
 
 
@@ -21,37 +31,67 @@ class Pair:
 
     Attributes:
         name: of the figure's files.
-        draw, tabulate: what they show of some results; None where these have nothing of the kind.
+        rows: what the figure is drawn from, of which it may show a part.
+        draw, tabulate: what they show of such rows, and of a run on a device; None where there is nothing of the kind.
         missing: why a run may have no such figure, in a sentence.
     """
 
     name: str
-    draw: Callable[[Results], Drawing | None]
-    tabulate: Callable[[Results], Table | None]
+    rows: Callable[[Part], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Drawing | None]
+    tabulate: Callable[[Part], Table | None]
     missing: str
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What the page has on one subject.
+
+    Attributes:
+        title: the subject.
+        cases: those that it is about.
+        of: the column whose values a figure has room for some of, a panel or a row each.
+        most: how many of them the page shows.
+        pairs, last: figures with their tables; the table after them.
+        missing: why a run may have none of all this, in a sentence.
+    """
+
+    title: str
+    cases: Callable[[Part], pd.DataFrame]
+    of: str
+    most: int
+    pairs: tuple[Pair, ...]
+    last: Callable[[Part], Table | None]
+    missing: str
+
+
+MOST_IN_FILES = 24  # models or settings of a figure; beyond that it is no picture any more
+MOST_SETTINGS_IN_PAGE = 4  # all arms with five seeds take 0.7 MB each
 STEP_FIGURES = (
     Pair(
         "memory",
+        attrgetter("steps"),
         memory,
         memory_comparison,
         "No figure of the peak of live tensors: this run has no step in which they were counted.",
     ),
     Pair(
         "composition",
+        attrgetter("largest_batches"),
         composition,
         composition_table,
         "No figure of what the peak is made of: this run has no step whose peak is known by category.",
     ),
     Pair(
         "memory-allocator",
+        attrgetter("steps"),
         allocator_memory,
         partial(memory_comparison, ledger="allocator"),
         "No figure of the allocator ledger: this run has no step in which torch's allocator was watched.",
     ),
     Pair(
         "memory-process",
+        attrgetter("steps"),
         process_memory,
         partial(memory_comparison, ledger="process"),
         "No figure of the process ledger: this run has no step that was measured in a process of its own, which takes "
@@ -59,18 +99,21 @@ STEP_FIGURES = (
     ),
     Pair(
         "step-time",
+        attrgetter("steps"),
         step_time,
         time_comparison,
         "No figure of the time of a step: this run has no step that was timed; --memory-only leaves time out.",
     ),
     Pair(
         "step-energy",
+        attrgetter("steps"),
         step_energy,
         energy_comparison,
         "No figure of the energy of a step: this run has no step that was metered; --memory-only and --no-energy leave "
         "energy out.",
     ),
 )
+QUALITY = "quality-gaps"  # its table is the evidence of forgetting
 BESIDE_RETRAIN = (
     "it takes a run of an arm that completed with something to forget, and one of Retrain with the same seed."
 )
@@ -78,44 +121,71 @@ NONE_COMPLETED = "this run has no ascent that completed with something to forget
 ERASURE_FIGURES = (
     Pair(
         "completion-cost",
+        attrgetter("done"),
         completion_cost,
         cost_table,
         f"No figure of cost over Retrain's: {BESIDE_RETRAIN}",
     ),
     Pair(
-        "quality-gaps",
+        QUALITY,
+        attrgetter("done"),
         quality_gaps,
         quality_table,
         f"No figure of quality against Retrain: {BESIDE_RETRAIN}",
     ),
     Pair(
         "pareto",
+        attrgetter("pareto_points"),
         pareto,
         pareto_table,
         "No figure of memory against utility: this run has no completed erasure with both on record.",
     ),
     Pair(
         "loss-curves",
+        attrgetter("ascents"),
         loss_curves,
         partial(curve_table, columns=LOSSES),
         f"No figure of the losses: {NONE_COMPLETED}",
     ),
     Pair(
         "accuracy-curves",
+        attrgetter("ascents"),
         accuracy_curves,
         partial(curve_table, columns=("forget_accuracy", "retain_accuracy")),
         f"No figure of the accuracies: {NONE_COMPLETED}",
     ),
     Pair(
         "displacement-curves",
+        attrgetter("ascents"),
         displacement_curves,
         displacement_table,
         f"No figure against displacement: {NONE_COMPLETED}",
     ),
     Pair(
         "other-loss-curves",
+        attrgetter("others"),
         other_loss_curves,
         partial(curve_table, columns=LOSSES, ascents=False),
         "No figure of the other arms' losses: this run has no other arm that completed with something to forget.",
+    ),
+)
+SUBJECTS = (
+    Subject(
+        "Single steps",
+        attrgetter("steps"),
+        of="model",
+        most=MOST_IN_FILES,
+        pairs=STEP_FIGURES,
+        last=step_table,
+        missing="This run has no single steps; those of quick and step-cost do.",
+    ),
+    Subject(
+        "Whole erasures",
+        attrgetter("runs"),
+        of="setting",
+        most=MOST_SETTINGS_IN_PAGE,
+        pairs=ERASURE_FIGURES,
+        last=stability_table,
+        missing="This run has no whole erasures; those of quick and digits do.",
     ),
 )

@@ -1,26 +1,18 @@
-"""One run's part of the report, on one device; machines and devices stand side by side and are never pooled."""
+"""One run's part of the report, on one device."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-import pandas as pd
-
-from bench.record import Run
-from reports.data.claims import Claim, claims
 from reports.data.load import Results
-from reports.figures.labels import drawable
+from reports.data.part import Part, parts
+from reports.figures.labels import Labels, labels
 from reports.figures.panels import Drawing
-from reports.page.exhibits import ERASURE_FIGURES, STEP_FIGURES, Pair
+from reports.page.exhibits import MOST_IN_FILES, QUALITY, SUBJECTS, Pair, Subject
 from reports.page.summary import Finding, findings
 from reports.sustainability.statement import Statement, statement
-from reports.tables.erasures import quality_table, stability_table, verdict_table
-from reports.tables.machine import hardware
+from reports.tables.erasures import verdict_table
 from reports.tables.side_by_side import side_by_side_table
-from reports.tables.steps import step_table
 from reports.tables.table import Table, anchor
-
-MOST_IN_FILES = 24  # models or settings of a figure; beyond that it is no picture any more
-MOST_SETTINGS_IN_PAGE = 4  # all arms with five seeds take 0.7 MB each
 
 
 @dataclass(frozen=True)
@@ -67,116 +59,73 @@ class Section:
     """What the report says of one run on one device.
 
     Attributes:
-        run, device: where its cases come from.
+        part: the run and the device, with the claims.
         name: what its files and anchors begin with, "" where it is the only one.
         title: the run in words.
         side_by_side: the two ascents, in numbers.
-        quality: at completion, the evidence of forgetting.
     """
 
-    run: Run
-    device: str
+    part: Part
     name: str
     title: str
-    claims: Sequence[Claim]
     verdicts: Table | None
     findings: Sequence[Finding]
     side_by_side: Table | None
     groups: Sequence[Group]
     statement: Statement | None
-    quality: Table | None
+
+    @property
+    def exhibits(self) -> list[Exhibit]:
+        """Of all subjects."""
+        return [exhibit for group in self.groups for exhibit in group.exhibits]
+
+    @property
+    def quality(self) -> Table | None:
+        """At completion, the evidence of forgetting."""
+        return next((exhibit.table for exhibit in self.exhibits if exhibit.name == QUALITY), None)
 
 
 def sections(results: Results) -> Iterator[Section]:
     """One for every run and device, in the order given."""
-    parts = list(dict.fromkeys(zip(results.cases["run"].tolist(), results.cases["device"].tolist(), strict=True)))
-    for number, device in parts:
-        one = _where(results, lambda frame: (frame["run"] == number) & (frame["device"] == device))  # noqa: B023
-        run = results.runs[number - 1]
-        words = f"profile {run.profile} on {hardware(run, device)}, {device}"
-        name = "" if len(parts) == 1 else f"{anchor(f'run{number} {device}')}-"
-        yield _section(one, run, device, name, f"Run {number}: {words}")
+    found = list(parts(results))
+    for part in found:
+        name = "" if len(found) == 1 else f"{anchor(f'run{part.number} {part.device}')}-"
+        names = labels(part.cases)
+        yield Section(
+            part,
+            name,
+            f"Run {part.number}: profile {part.run.profile} on {part.hardware}, {part.device}",
+            verdict_table(part.claims),
+            findings(part),
+            side_by_side_table(part),
+            [_group(part, subject, names) for subject in SUBJECTS],
+            statement(part),
+        )
 
 
-def _section(one: Results, run: Run, device: str, name: str, title: str) -> Section:
-    runs = one.of_kind("unlearning")
-    found = claims(runs, one.rules)
-    return Section(
-        run,
-        device,
-        name,
-        title,
-        found,
-        verdict_table(found),
-        findings(one),
-        side_by_side_table(one),
-        (
-            _steps(one),
-            _erasures(one),
-        ),
-        statement(one),
-        quality_table(one),
-    )
-
-
-def _steps(one: Results) -> Group:
-    return _group(
-        one,
-        "Single steps",
-        of="model",
-        most=MOST_IN_FILES,
-        names=list(one.of_kind("step")["model"].unique()),
-        pairs=STEP_FIGURES,
-        last=step_table(one),
-        missing="This run has no single steps; those of quick and step-cost do.",
-    )
-
-
-def _erasures(one: Results) -> Group:
-    return _group(
-        one,
-        "Whole erasures",
-        of="setting",
-        most=MOST_SETTINGS_IN_PAGE,
-        names=list(one.of_kind("unlearning")["setting"].unique()),
-        pairs=ERASURE_FIGURES,
-        last=stability_table(one),
-        missing="This run has no whole erasures; those of quick and digits do.",
-    )
-
-
-def _group(
-    one: Results,
-    title: str,
-    *,
-    of: str,
-    most: int,
-    names: Sequence[str],
-    pairs: Iterable[Pair],
-    last: Table | None,
-    missing: str,
-) -> Group:
+def _group(part: Part, subject: Subject, names: Labels) -> Group:
     """Figures of so many models or settings in the page, and of more in the files; tables of all."""
-    if not names:
-        return Group(title, (), missing, "")
-    few, more = (
-        drawable(_where(one, lambda frame, count=count: frame[of].isin(names[:count])))  # type: ignore[misc]
-        for count in (most, MOST_IN_FILES)
-    )
-    exhibits = []
-    for pair in pairs:
-        drawing = pair.draw(few)
-        whole = pair.draw(more) if most < min(len(names), MOST_IN_FILES) else drawing
-        exhibits.append(Exhibit(pair.name, drawing, whole, pair.tabulate(one), pair.missing))
-    shown = "all" if len(names) <= MOST_IN_FILES else f"the first {MOST_IN_FILES}"
+    known = list(subject.cases(part)[subject.of].unique())
+    if not known:
+        return Group(subject.title, (), subject.missing, "")
+    exhibits = [_exhibit(part, pair, subject, known, names) for pair in subject.pairs]
+    shown = "all" if len(known) <= MOST_IN_FILES else f"the first {MOST_IN_FILES}"
     undrawn = (
-        f"The figures here are of the first {most} of {len(names)} {of}s; the files beside this page show {shown}, the "
-        "tables have all."
+        f"The figures here are of the first {subject.most} of {len(known)} {subject.of}s; the files beside this page "
+        f"show {shown}, the tables have all."
     )
-    return Group(title, (*exhibits, Exhibit("", None, None, last)), missing, undrawn if len(names) > most else "")
+    return Group(
+        subject.title,
+        (*exhibits, Exhibit("", None, None, subject.last(part))),
+        subject.missing,
+        undrawn if len(known) > subject.most else "",
+    )
 
 
-def _where(results: Results, rows: Callable[[pd.DataFrame], pd.Series]) -> Results:
-    """The results in these rows of cases and curves."""
-    cases, curves = results.cases, results.curves
-    return replace(results, cases=cases[rows(cases)], curves=curves[rows(curves)])
+def _exhibit(part: Part, pair: Pair, subject: Subject, known: Sequence[str], names: Labels) -> Exhibit:
+    """The figures are of the first of the models or settings that are known."""
+    rows = pair.rows(part)
+    few, more = (names.on(rows[rows[subject.of].isin(known[:count])]) for count in (subject.most, MOST_IN_FILES))
+    drawing = pair.draw(few)
+    whole = pair.draw(more) if subject.most < min(len(known), MOST_IN_FILES) else drawing
+    return Exhibit(pair.name, drawing, whole, pair.tabulate(part), pair.missing)

@@ -11,24 +11,10 @@ import pandas as pd
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
 from reports.data.claims import Claim
 from reports.data.glossary import listed
-from reports.data.load import Results
-from reports.data.points import pareto_points
-from reports.tables.side_by_side import (
-    COLLAPSE,
-    ENERGY,
-    ENERGY_OF_RETRAIN,
-    KEPT,
-    MOST_SETTINGS,
-    PEAK,
-    STEPS,
-    TIME,
-    TITLE,
-    TOW,
-    Figure,
-    SideBySide,
-    side_by_side,
-)
-from reports.tables.table import anchor, distinct, range_text
+from reports.data.part import Part
+from reports.data.side_by_side import COLLAPSE, ENERGY, ENERGY_OF_RETRAIN, KEPT, PEAK, STEPS, TIME, TOW, Figure
+from reports.tables.side_by_side import TITLE, Compared, compared, not_compared
+from reports.tables.table import anchor, range_text
 
 
 @dataclass(frozen=True)
@@ -53,23 +39,19 @@ class Finding:
         return anchor(self.table)
 
 
-def findings(results: Results) -> list[Finding]:
+def findings(part: Part) -> list[Finding]:
     """What the cases of one run and device say about zeroth- against first-order ascent; empty without both.
 
     Of many settings, the least and the greatest figures.
     """
-    steps, runs = results.of_kind("step"), results.of_kind("unlearning")
-    both = side_by_side(runs)
-    compared = [one for one in both if not one.nothing]
-    found = list(_steps(steps))
-    if len(compared) > MOST_SETTINGS:
-        found += _erasures(compared, f"In {len(compared)} settings")
-    else:
-        points = pareto_points(results)
-        for one in compared:
-            found += [*_erasures([one], one.where), *_front(one.setting, points[points["setting"] == one.setting])]
-    nothing = [Finding("completion", one.nothing, TITLE, {"setting": one.setting}) for one in both if one.nothing]
-    return found + nothing[:MOST_SETTINGS]
+    found = list(_steps(part.steps))
+    for one in compared(part.side_by_side):
+        found += _erasures(one)
+        if len(one.settings) == 1:
+            setting, points = one.settings[0].setting, part.pareto_points
+            found += _front(setting, points[points["setting"] == setting])
+    nothing = not_compared(part.side_by_side)
+    return found + [Finding("completion", said, TITLE, {"setting": setting}) for setting, said in nothing]
 
 
 def as_data(claims: Sequence[Claim], found: Sequence[Finding]) -> dict[str, Any]:
@@ -135,45 +117,44 @@ def _scope(ratios: pd.Series) -> str:
     return f"{count} model{'s' if count > 1 else ''}, batch {batches.min()} to {batches.max()}"
 
 
-def _erasures(compared: Sequence[SideBySide], where: str) -> Iterator[Finding]:
+def _erasures(found: Compared) -> Iterator[Finding]:
     """What one setting says, or many."""
     for name, text, figures in (
-        ("cost", _cost(compared), (STEPS, TIME, ENERGY, ENERGY_OF_RETRAIN, PEAK)),
-        ("quality", _quality(compared), (TOW, KEPT)),
-        ("stability", _stability(compared), (COLLAPSE,)),
+        ("cost", _cost(found), (STEPS, TIME, ENERGY, ENERGY_OF_RETRAIN, PEAK)),
+        ("quality", _quality(found), (TOW, KEPT)),
+        ("stability", _stability(found), (COLLAPSE,)),
     ):
         if text:
-            yield Finding(name, f"{where}: {text}.", TITLE, _values(compared, *figures))
+            yield Finding(name, f"{found.where}: {text}.", TITLE, _values(found, *figures))
 
 
-def _cost(compared: Sequence[SideBySide]) -> str:
-    ratios = {figure: _span([one.ratio(figure) for one in compared], figure.ratio) for figure in (STEPS, ENERGY, TIME)}
-    basis = distinct(pd.Series([one.basis for one in compared]))
-    dear = f" and {ratios[ENERGY]} times the energy ({basis})" if ratios[ENERGY] else ""
-    dear = dear or (f" and {ratios[TIME]} times the time" if ratios[TIME] else "")
-    peak = _span([one.ratio(PEAK) for one in compared], PEAK.ratio)
-    ours, theirs = _spans(compared, ENERGY_OF_RETRAIN)
-    some = compared[0].some(ENERGY_OF_RETRAIN) if len(compared) == 1 else ""
+def _cost(found: Compared) -> str:
+    dear, peak = found.taken, found.times(PEAK)
+    ours, theirs = found.means(ENERGY_OF_RETRAIN)
+    some = found.some(ENERGY_OF_RETRAIN)
     return (
-        f"to the same level of forgetting {ZEROTH} takes {ratios[STEPS]} times the steps{dear} of {FIRST}"
+        f"to the same level of forgetting {ZEROTH} takes {found.times(STEPS)} times the steps"
+        + (f" and {dear}" if dear else "")
+        + f" of {FIRST}"
         + (f", with {peak} times the live tensors" if peak else "")
         + (f"; its energy is {ours} times Retrain's, {FIRST}'s {theirs} times{some}" if ours and theirs else "")
     )
 
 
-def _quality(compared: Sequence[SideBySide]) -> str:
+def _quality(found: Compared) -> str:
     words = [
-        (f"at completion {ZEROTH} is at ToW {{}}, {FIRST} at {{}}", _spans(compared, TOW)),
-        (f"{ZEROTH} keeps {{}} % retain accuracy, {FIRST} {{}} %", _spans(compared, KEPT)),
+        (f"at completion {ZEROTH} is at ToW {{}}, {FIRST} at {{}}", found.means(TOW)),
+        (f"{ZEROTH} keeps {{}} % retain accuracy, {FIRST} {{}} %", found.means(KEPT)),
     ]
     return "; ".join(text.format(*figures) for text, figures in words if all(figures))
 
 
-def _stability(compared: Sequence[SideBySide]) -> str:
-    ours, theirs = _spans(compared, COLLAPSE)
+def _stability(found: Compared) -> str:
+    ours, theirs = found.means(COLLAPSE)
     if not ours or not theirs:
         return ""
-    counts = [tuple(map(sum, zip(*(one.collapsed()[place] for one in compared), strict=True))) for place in (0, 1)]
+    ends = [[one.collapsed[place] for one in found.settings] for place in (0, 1)]
+    counts = [(sum(one.runs for one in of_arm), sum(one.known for one in of_arm)) for of_arm in ends]
     runs = [
         f"{collapsed} of {known} {arm} runs" for (collapsed, known), arm in zip(counts, (ZEROTH, FIRST), strict=True)
     ]
@@ -185,24 +166,14 @@ def _stability(compared: Sequence[SideBySide]) -> str:
     )
 
 
-def _spans(compared: Sequence[SideBySide], figure: Figure) -> tuple[str, str]:
-    """Least to greatest of the settings' means, of zeroth- and of first-order ascent."""
-    ours, theirs = zip(*(one.means(figure) for one in compared), strict=True)
-    return _span(ours, figure.form), _span(theirs, figure.form)
-
-
-def _span(values: Sequence[float], form: str) -> str:
-    """Empty where one is not known."""
-    return "" if any(map(math.isnan, values)) else range_text(values, form)
-
-
-def _values(compared: Sequence[SideBySide], *figures: Figure) -> dict[str, Any]:
+def _values(found: Compared, *figures: Figure) -> dict[str, Any]:
     """The means by arm and figure, unrounded, for each setting."""
-    values: dict[str, list[Any]] = {"setting": [one.setting for one in compared]}
+    values: dict[str, list[Any]] = {"setting": [one.setting for one in found.settings]}
     for figure in figures:
-        for place, arm in enumerate((ZEROTH, FIRST)):
-            values[f"{arm} {figure.name}"] = [one.means(figure)[place] for one in compared]
-    return values if len(compared) > 1 else {name: of_one[0] for name, of_one in values.items()}
+        means = [one.means[figure] for one in found.settings]
+        values[f"{ZEROTH} {figure.name}"] = [one.ours for one in means]
+        values[f"{FIRST} {figure.name}"] = [one.theirs for one in means]
+    return values if len(found.settings) > 1 else {name: of_one[0] for name, of_one in values.items()}
 
 
 def _front(setting: str, points: pd.DataFrame) -> Iterator[Finding]:

@@ -10,17 +10,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from reports.data.columns import CURVE_COLUMNS, columns_table
 from reports.data.glossary import ARMS, COMPLETE, MEASURES, SETTING
 from reports.data.load import Results
+from reports.data.part import Part
 from reports.figures import style
 from reports.figures.inline_svg import for_the_page
 from reports.figures.panels import Drawing
+from reports.page.columns import CURVE_COLUMNS, columns_table
 from reports.page.exhibits import ERASURE_FIGURES, STEP_FIGURES
 from reports.page.sections import Exhibit, Section, sections
 from reports.page.summary import as_data, dumps
 from reports.sustainability import statement as sustainability
-from reports.tables.machine import commit_text, hardware, machine_table
+from reports.tables.machine import commit_text, machine_table
 
 MOST_ROWS = 300  # of a table in the page
 CURVE_DIGITS = 6  # significant, in curves.csv
@@ -73,14 +74,12 @@ def _figures_in(folder: Path) -> set[Path]:
 
 
 def _write(results: Results, staged: Path) -> None:
-    parts = list(sections(results))
-    exhibits = [(part.name, exhibit) for part in parts for group in part.groups for exhibit in group.exhibits]
-    svg = {f"{part}{exhibit.name}": _save(exhibit, staged, part) for part, exhibit in exhibits if exhibit.drawing}
+    found = list(sections(results))
+    stems = {f"{section.name}{exhibit.name}": exhibit for section in found for exhibit in section.exhibits}
     content = {
-        "sections": parts,
-        "svg": svg,
+        "sections": found,
+        "svg": {stem: _save(exhibit, staged / stem) for stem, exhibit in stems.items() if exhibit.drawing},
         "origin": machine_table(results),
-        "hardware": hardware,
         "commit_text": commit_text,
         "MOST_ROWS": MOST_ROWS,
         "SETTING": SETTING,
@@ -97,15 +96,17 @@ def _write(results: Results, staged: Path) -> None:
     curves.to_csv(staged / "curves.csv", index=False, float_format=f"%.{CURVE_DIGITS}g")
     columns_table(results.cases.columns).to_csv(staged / "columns.csv", index=False)
     for name, data in (("summary", _summary), ("sustainability", _sustainability)):
-        (staged / f"{name}.json").write_text(dumps([_origin(part) | data(part) for part in parts]), encoding="utf-8")
+        (staged / f"{name}.json").write_text(
+            dumps([_origin(section.part) | data(section) for section in found]), encoding="utf-8"
+        )
 
 
-def _origin(part: Section) -> dict[str, Any]:
+def _origin(part: Part) -> dict[str, Any]:
     run = part.run
     return {
         "profile": run.profile,
         "device": part.device,
-        "machine": hardware(run, part.device),
+        "machine": part.hardware,
         "commit": run.commit,
         "dirty": run.dirty,
         "command": run.command,
@@ -113,24 +114,24 @@ def _origin(part: Section) -> dict[str, Any]:
     }
 
 
-def _summary(part: Section) -> dict[str, Any]:
-    return as_data(part.claims, part.findings)
+def _summary(section: Section) -> dict[str, Any]:
+    return as_data(section.part.claims, section.findings)
 
 
-def _sustainability(part: Section) -> dict[str, Any]:
-    return sustainability.as_data(part.statement)
+def _sustainability(section: Section) -> dict[str, Any]:
+    return sustainability.as_data(section.statement)
 
 
-def _save(exhibit: Exhibit, staged: Path, part: str) -> Markup:
+def _save(exhibit: Exhibit, path: Path) -> Markup:
     """Write the figure as SVG, PNG and PDF; return the SVG element, to stand in the page."""
-    assert exhibit.drawing is not None
-    whole = exhibit.whole or exhibit.drawing
-    stem = f"{part}{exhibit.name}"
+    drawing, whole = exhibit.drawing, exhibit.whole
+    assert drawing is not None
+    assert whole is not None  # of more than `drawing` shows
     svg = _svg(whole)
-    (staged / f"{stem}.svg").write_text(svg, encoding="utf-8")
-    whole.figure.savefig(staged / f"{stem}.png")
-    whole.figure.savefig(staged / f"{stem}.pdf", metadata={"CreationDate": None})
-    element = for_the_page(svg if whole is exhibit.drawing else _svg(exhibit.drawing), stem)
+    path.with_suffix(".svg").write_text(svg, encoding="utf-8")
+    whole.figure.savefig(path.with_suffix(".png"))
+    whole.figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+    element = for_the_page(svg if whole is drawing else _svg(drawing), path.name)
     return Markup(element)  # noqa: S704 (matplotlib's own output, which escapes its text)
 
 

@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pandas as pd
-
-from bench.record import Run
-from reports.data.arms import RETRAIN, ZEROTH, places
-from reports.tables.machine import hardware
-from reports.tables.table import distinct, number
+from reports.data.arms import RETRAIN, ZEROTH
+from reports.data.erasures import by_setting
+from reports.data.glossary import distinct
+from reports.data.part import Part
+from reports.tables.table import number
 
 SOURCE = "zo-unlearning-bench, by CodeCarbon"
 
@@ -22,24 +21,21 @@ class ModelCard:
     yaml: str
 
 
-def model_cards(done: pd.DataFrame, run: Run) -> Iterator[ModelCard]:
-    """One a setting: of zeroth-order ascent where it was run, else of the first arm in the order of the figures.
-
-    Args:
-        done: completed runs, with their emissions as `co2e` in grams.
-    """
-    known = done[done["co2e"].notna() & (done["method"] != RETRAIN)]
-    for setting, cases in known.groupby("setting", sort=False):
-        order = list(places(cases["method"]))
-        arm = ZEROTH if ZEROTH in order else order[0]
-        of_arm = cases[cases["method"] == arm]
-        country = distinct(of_arm["energy.country"])
+def model_cards(part: Part) -> Iterator[ModelCard]:
+    """One a setting: of zeroth-order ascent where it completed, else of the first arm in the order of the figures."""
+    for setting, of_setting in by_setting(part.arms):
+        metered = {name: arm.done.dropna(subset=["co2e"]) for name, arm in of_setting.items() if name != RETRAIN}
+        known = [name for name, runs in metered.items() if not runs.empty]
+        if not known:
+            continue
+        arm = ZEROTH if ZEROTH in known else known[0]
+        country = distinct(metered[arm]["energy.country"])
         yield ModelCard(
             f"{setting}, {arm}, one erasure request",
             "co2_eq_emissions:\n"
-            f"  emissions: {number(of_arm['co2e'].mean(), '.2g').replace(',', '')}  # grams\n"
+            f"  emissions: {number(metered[arm]['co2e'].mean(), '.2g').replace(',', '')}  # grams\n"
             f"  source: {json.dumps(SOURCE)}\n"
             "  training_type: fine-tuning\n"
             f"  geographical_location: {json.dumps(f'{country} (grid assumed by the profile)')}\n"
-            f"  hardware_used: {json.dumps(hardware(run, str(of_arm['device'].iloc[0])))}\n",
+            f"  hardware_used: {json.dumps(part.hardware)}\n",
         )

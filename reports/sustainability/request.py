@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports.data.device_budgets import smallest_budget
-from reports.data.retrain_shares import by_arm
+from reports.data.part import Part
 from reports.sustainability.tables import ACCOUNTED
 
 
@@ -97,18 +97,14 @@ COLUMNS = {
 }
 
 
-def requests(runs: pd.DataFrame) -> Iterator[Request]:
-    """One a run, by setting and arm.
-
-    Args:
-        runs: with the shares of Retrain's figures, and the emissions as `co2e` in grams.
-    """
-    for setting, arm, cases in by_arm(runs):
-        for _, case in cases.iterrows():
+def requests(part: Part) -> Iterator[Request]:
+    """One a run, by setting and arm."""
+    for arm in part.arms:
+        for _, case in arm.runs.iterrows():
             figures = {name: _plain(case[column]) for name, column in COLUMNS.items()}
             yield Request(
-                setting=setting,
-                arm=arm,
+                setting=arm.setting,
+                arm=arm.arm,
                 energy_boundaries={
                     word: case[f"energy.{part}.boundary"]
                     for part, word in ACCOUNTED.items()

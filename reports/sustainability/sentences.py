@@ -1,71 +1,56 @@
 """The sentences of the sustainability statement: what an erasure costs against what, and what was shown about it."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from reports.data.arms import FIRST, RETRAIN, ZEROTH, places
-from reports.data.glossary import listed
-from reports.data.retrain_shares import completed
-from reports.tables.side_by_side import (
-    ENERGY,
-    ENERGY_OF_RETRAIN,
-    MOST_SETTINGS,
-    PEAK,
-    TIME,
-    TIME_OF_RETRAIN,
-    Figure,
-    SideBySide,
-    side_by_side,
-)
-from reports.tables.table import distinct, number, range_text
+from reports.data.arms import FIRST, RETRAIN, ZEROTH
+from reports.data.erasures import ArmRuns, by_setting
+from reports.data.glossary import distinct, listed
+from reports.data.part import Part
+from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TIME_OF_RETRAIN
+from reports.tables.side_by_side import MOST_SETTINGS, Compared, compared, not_compared
+from reports.tables.table import number, range_text
 
 
-def headline(runs: pd.DataFrame) -> Iterator[str]:
+def headline(part: Part) -> Iterator[str]:
     """What zeroth-order ascent costs and buys over first-order ascent, at the same level of forgetting, by setting.
 
     Of many settings, the least and the greatest figures; where only one of the two was run, what that one takes.
     """
-    both = side_by_side(runs)
-    compared = [one for one in both if not one.nothing]
-    if len(compared) > MOST_SETTINGS:
-        yield _comparison(compared, f"In {len(compared)} settings")
-    else:
-        for one in compared:
-            yield f"{_comparison([one], one.where)}{_cheapest(completed(runs[runs['setting'] == one.setting]))}"
-    yield from [one.nothing for one in both if one.nothing][:MOST_SETTINGS]
-    alone = completed(runs[~runs["setting"].isin([one.setting for one in both]) & (runs["method"] != RETRAIN)])
-    for setting, cases in [*alone.groupby("setting", sort=False)][:MOST_SETTINGS]:
-        arm = min(cases["method"], key=list(places([ZEROTH, *cases["method"]])).index)
-        yield _alone(str(setting), arm, cases[cases["method"] == arm])
+    for one in compared(part.side_by_side):
+        done = part.done[part.done["setting"] == one.settings[0].setting]
+        yield f"{_comparison(one)}{_cheapest(done) if len(one.settings) == 1 else ''}"
+    yield from (sentence for _, sentence in not_compared(part.side_by_side))
+    both = {one.setting for one in part.side_by_side}
+    alone = (_first(arms.values()) for setting, arms in by_setting(part.arms) if setting not in both)
+    yield from [_alone(arm) for arm in alone if arm is not None][:MOST_SETTINGS]
 
 
-def evidence(runs: pd.DataFrame) -> Iterator[str]:
+def evidence(part: Part) -> Iterator[str]:
     """What was shown about forgetting, by setting: the ascents beside Retrain, at completion.
 
     Of the first `MOST_SETTINGS` settings.
     """
-    settings = [*completed(runs).groupby("setting", sort=False)]
-    for setting, cases in settings[:MOST_SETTINGS]:
-        by_arm = {arm: cases[cases["method"] == arm] for arm in (ZEROTH, FIRST, RETRAIN)}
-        said = [*_accuracies(by_arm), *_attack(by_arm), *_leak(by_arm), *_relearning(by_arm)]
+    settings = [
+        (setting, arms) for setting, arms in by_setting(part.arms) if any(len(arm.done) for arm in arms.values())
+    ]
+    for setting, arms in settings[:MOST_SETTINGS]:
+        done = {name: arms[name].done for name in (ZEROTH, FIRST, RETRAIN) if name in arms}
+        said = [*_accuracies(done), *_attack(done), *_leak(done), *_relearning(done)]
         if said:
             yield f"{setting}: {'; '.join(said)}."
     if len(settings) > MOST_SETTINGS:
         yield f"These are the first {MOST_SETTINGS} of {len(settings)} settings; the table has all."
 
 
-def _comparison(compared: Sequence[SideBySide], where: str) -> str:
-    metered = not any(math.isnan(both.ratio(ENERGY)) for both in compared)
-    what, dear, share = ("energy", ENERGY, ENERGY_OF_RETRAIN) if metered else ("time", TIME, TIME_OF_RETRAIN)
-    basis = f" ({distinct(pd.Series([both.basis for both in compared]))})" if metered else ""
-    costs, peaks = ([both.ratio(figure) for both in compared] for figure in (dear, PEAK))
-    if any(map(math.isnan, costs)):
-        return f"{where}: neither energy nor time are known of both {ZEROTH} and {FIRST}."
-    taken = f"{range_text(costs, dear.ratio)} times the {what}{basis} of one by {FIRST} to the same level of forgetting"
-    cost = f"an erasure by {ZEROTH} takes {taken}{_bought(costs, peaks)}."
-    return f"{where}: {cost}{_against_retrain(compared, share, what)}"
+def _comparison(found: Compared) -> str:
+    if found.spent is None:
+        return f"{found.where}: neither energy nor time are known of both {ZEROTH} and {FIRST}."
+    cost = f"an erasure by {ZEROTH} takes {found.taken} of one by {FIRST} to the same level of forgetting"
+    bought = _bought(found.ratios(found.spent), found.ratios(PEAK))
+    return f"{found.where}: {cost}{bought}.{_against_retrain(found)}"
 
 
 def _cheapest(runs: pd.DataFrame) -> str:
@@ -94,12 +79,10 @@ def _bought(costs: Sequence[float], peaks: Sequence[float]) -> str:
     return f"; it buys nothing: it has {at}" if min(costs) > 1 and min(peaks) >= 1 else f"; it has {at}"
 
 
-def _against_retrain(compared: Sequence[SideBySide], share: Figure, what: str) -> str:
-    shares = [both.means(share)[0] for both in compared]
-    if any(map(math.isnan, shares)):
-        return ""
-    some = "".join(both.some(share) for both in compared) if len(compared) == 1 else ""
-    return f" {_retraining(shares, what)}{some}."
+def _against_retrain(found: Compared) -> str:
+    share, what = (ENERGY_OF_RETRAIN, "energy") if found.spent is ENERGY else (TIME_OF_RETRAIN, "time")
+    shares = [one.means[share].ours for one in found.settings]
+    return "" if any(map(math.isnan, shares)) else f" {_retraining(shares, what)}{found.some(share)}."
 
 
 def _retraining(shares: Sequence[float], what: str) -> str:
@@ -112,15 +95,20 @@ def _retraining(shares: Sequence[float], what: str) -> str:
     return f"Retraining from scratch{exact} {takes}: an erasure by {ZEROTH} takes {text} times as much"
 
 
-def _alone(setting: str, arm: str, runs: pd.DataFrame) -> str:
+def _first(arms: Iterable[ArmRuns]) -> ArmRuns | None:
+    """The first arm that completed, but for Retrain."""
+    return next((one for one in arms if one.arm != RETRAIN and not one.done.empty), None)
+
+
+def _alone(arm: ArmRuns) -> str:
     """What an arm takes where there is nothing to compare it with but Retrain."""
     taken = []
     for what, unit, column in (("time", "s", "completion.seconds"), ("energy", "J", "completion.joules")):
-        mean, share = (float(pd.to_numeric(runs[name]).mean()) for name in (column, f"{column} share"))
-        basis = f" ({distinct(runs['energy.basis'])})" if what == "energy" else ""
+        mean, share = (float(pd.to_numeric(arm.done[name]).mean()) for name in (column, f"{column} share"))
+        basis = f" ({distinct(arm.done['energy.basis'])})" if what == "energy" else ""
         retrain = "" if math.isnan(share) else f", {number(share, '.2g')} times the {what} of retraining from scratch"
         taken += [] if math.isnan(mean) else [f"{number(mean, '.2g')} {unit}{basis}{retrain}"]
-    return f"{setting}: an erasure by {arm} takes {'; and '.join(taken) or 'an unknown time'}."
+    return f"{arm.setting}: an erasure by {arm.arm} takes {'; and '.join(taken) or 'an unknown time'}."
 
 
 def _accuracies(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
@@ -144,7 +132,7 @@ def _leak(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
 
 def _relearning(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
     back = _means(runs, "quality.relearn_steps", ".0f", "")
-    if back and pd.to_numeric(runs[RETRAIN]["quality.relearn_steps"]).mean() == 0:
+    if back and RETRAIN in runs and pd.to_numeric(runs[RETRAIN]["quality.relearn_steps"]).mean() == 0:
         yield "relearning shows nothing here, as a model that never saw the samples knows nearly all of them"
     elif back:
         yield f"the number of steps in which fine-tuning brings the forget set back is {back}"

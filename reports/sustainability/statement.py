@@ -4,23 +4,21 @@ Per request: energy E, and emissions as the Software Carbon Intensity ((E x I) +
 one erasure request, I the carbon intensity of the grid, and M, the share of making the hardware, not included.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
-from bench.record import Run, TuningCost
+from bench.record import TuningCost
 from reports.data.arms import MATCHED, places
 from reports.data.glossary import ARMS, COMPLETE, ESTIMATED, SETTING
-from reports.data.load import Results
-from reports.data.retrain_shares import completed, with_shares
+from reports.data.part import Part
 from reports.sustainability.model_card import ModelCard, model_cards
 from reports.sustainability.request import Request, requests
 from reports.sustainability.sentences import evidence, headline
 from reports.sustainability.tables import (
     ACCOUNTED,
-    JOULES_PER_KWH,
     NO_MAKING,
     basis_table,
     erased_table,
@@ -80,30 +78,28 @@ class Statement:
     search: tuple[TuningCost, ...]
 
 
-def statement(results: Results) -> Statement | None:
-    """The statement of the cases of one run and device; None where no erasure was run."""
-    runs = results.of_kind("unlearning")
-    if runs.empty:
+TABLES: tuple[Callable[[Part], Table | None], ...] = (
+    request_table,
+    thousand_table,
+    basis_table,
+    search_table,
+    erased_table,
+    rate_table,
+)
+
+
+def statement(part: Part) -> Statement | None:
+    """The statement of one run and device; None where no erasure was run."""
+    if part.runs.empty:
         return None
-    runs = with_shares(runs).assign(**_emissions(runs))
-    done = completed(runs)
-    run = results.runs[int(runs["run"].iloc[0]) - 1]
-    tables = (
-        request_table(runs),
-        thousand_table(runs),
-        basis_table(done),
-        search_table(run, set(runs["method"])),
-        erased_table(runs),
-        rate_table(runs),
-    )
     return Statement(
-        tuple(headline(runs)),
-        tuple(evidence(runs)),
-        tuple(table for table in tables if table is not None),
-        tuple(_notes(runs, done, run)),
-        tuple(model_cards(done, run)),
-        tuple(requests(runs)),
-        run.tuning,
+        tuple(headline(part)),
+        tuple(evidence(part)),
+        tuple(table for tabulate in TABLES if (table := tabulate(part)) is not None),
+        tuple(_notes(part)),
+        tuple(model_cards(part)),
+        tuple(requests(part)),
+        part.run.tuning,
     )
 
 
@@ -123,30 +119,23 @@ def as_data(said: Statement | None) -> dict[str, Any]:
     }
 
 
-def _notes(runs: pd.DataFrame, done: pd.DataFrame, run: Run) -> Iterator[str]:
+def _notes(part: Part) -> Iterator[str]:
+    done = part.done
     yield from (ARMS, SETTING, COMPLETE, COUNTED)
     if done.empty:
         yield NOTHING_COMPLETED
     elif pd.to_numeric(done["completion.joules"]).isna().all():
         yield NOT_METERED
     else:
-        shares = [f"energy.{part}.basis" for part in ACCOUNTED]
+        shares = [f"energy.{name}.basis" for name in ACCOUNTED]
         if (done["energy.basis"] == "estimated").any() and not (done[shares] == "measured").any(axis=None):
             yield f"{ESTIMATED} {TWO_PASSES}"
         yield ASSUMED_GRID
         yield ONE_HOUR
-    tuned = {cost.method for cost in run.tuning}
-    unsearched = [arm for arm in places(runs.dropna(subset=["rate.lr"])["method"]) if arm not in tuned]
+    tuned = {cost.method for cost in part.run.tuning}
+    unsearched = [arm for arm in places(part.runs.dropna(subset=["rate.lr"])["method"]) if arm not in tuned]
     unsearched = [arm for arm in unsearched if arm != MATCHED]  # takes zo-ga's
     if unsearched:
         yield f"No search for the learning rates of {', '.join(unsearched)} is on record."
     yield NO_MAKING
     yield NO_GUARANTEE
-
-
-def _emissions(runs: pd.DataFrame) -> dict[str, pd.Series]:
-    """`intensity`, in grams of CO2e a kWh, and `co2e`, in grams, of one request."""
-    joules = pd.to_numeric(runs["energy.joules_per_step"])
-    intensity = pd.to_numeric(runs["energy.co2e_g_per_step"]) / joules * JOULES_PER_KWH
-    spent = pd.to_numeric(runs["completion.joules"])
-    return {"intensity": intensity, "co2e": (spent * intensity / JOULES_PER_KWH).mask(spent == 0, 0.0)}

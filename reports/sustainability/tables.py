@@ -4,28 +4,23 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.record import Run
 from reports.data.arms import MATCHED, ZEROTH
 from reports.data.device_budgets import BUDGETS, smallest_budget
-from reports.data.glossary import RETRAIN_BATCH
+from reports.data.erasures import JOULES_PER_KWH
+from reports.data.glossary import RETRAIN_BATCH, distinct
 from reports.data.load import MIB
-from reports.data.retrain_shares import by_arm, completed, completed_text
-from reports.tables.table import MISSING, Table, distinct, number, spread
+from reports.data.part import Part
+from reports.tables.table import MISSING, Table, number, spread
 
 ACCOUNTED = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
-JOULES_PER_KWH = 3.6e6
 REQUESTS = 1000
 RATES = {"rate.lr": "learning rate", "rate.eps": "size of the perturbation"}
 NO_MAKING = "M, the emissions of making the hardware, is not included."
 
 
-def request_table(runs: pd.DataFrame) -> Table:
-    """What a request costs, by setting and arm, against Retrain and against a device's budget.
-
-    Args:
-        runs: with the shares of Retrain's figures, and the emissions as `co2e` in grams.
-    """
-    basis = distinct(completed(runs)["energy.basis"])
+def request_table(part: Part) -> Table:
+    """What a request costs, by setting and arm, against Retrain and against a device's budget."""
+    basis = distinct(part.done["energy.basis"])
     columns = {
         f"energy, J ({basis})" if basis else "energy, J": "completion.joules",
         "SCI, mg CO2e": "mg",
@@ -34,9 +29,10 @@ def request_table(runs: pd.DataFrame) -> Table:
         "time over Retrain's": "completion.seconds share",
     }
     rows = []
-    for setting, arm, cases in by_arm(runs.assign(mg=1000 * runs["co2e"])):
-        cells = (spread(completed(cases), column, ".2g") for column in columns.values())
-        rows.append((setting, arm, completed_text(cases), *cells, *_peaks(cases)))
+    for arm in part.arms:
+        done = arm.done.assign(mg=1000 * arm.done["co2e"])
+        cells = (spread(done, column, ".2g") for column in columns.values())
+        rows.append((arm.setting, arm.arm, arm.complete, *cells, *_peaks(arm.runs)))
     heads = (
         "setting",
         "arm",
@@ -65,38 +61,38 @@ def _peaks(cases: pd.DataFrame) -> Iterator[str]:
         yield MISSING if pd.isna(peak) else smallest_budget(peak)
 
 
-def rate_table(runs: pd.DataFrame) -> Table | None:
+def rate_table(part: Part) -> Table | None:
     """What each arm was run with; None where that is not on record."""
-    known = runs.dropna(subset=["rate.lr"])
+    known = [arm for arm in part.arms if arm.runs["rate.lr"].notna().any()]
     rows = [
         (
-            setting,
-            arm,
-            *(" or ".join(f"{rate:g}" for rate in cases[name].dropna().unique()) or MISSING for name in RATES),
+            arm.setting,
+            arm.arm,
+            *(" or ".join(f"{rate:g}" for rate in arm.runs[name].dropna().unique()) or MISSING for name in RATES),
         )
-        for setting, arm, cases in by_arm(known)
+        for arm in known
     ]
     matched = f"{MATCHED} runs with {ZEROTH}'s rate times the root of the number of parameters. "
     note = (
-        f"Retrain is trained as the original was. {matched if MATCHED in set(known['method']) else ''}Everything else "
-        "is in the profile, at the commit named with the origin."
+        "Retrain is trained as the original was. "
+        f"{matched if any(arm.arm == MATCHED for arm in known) else ''}Everything else is in the profile, at the "
+        "commit named with the origin."
     )
     columns = ("setting", "arm", *RATES.values())
     return Table("What each arm was run with", note, columns, tuple(rows)) if rows else None
 
 
-def thousand_table(runs: pd.DataFrame) -> Table:
+def thousand_table(part: Part) -> Table:
     """A thousand times that, in the units of such figures."""
     rows = []
-    for setting, arm, cases in by_arm(runs):
-        done = completed(cases)
+    for arm in part.arms:
         scaled = {
-            "kwh": REQUESTS * pd.to_numeric(done["completion.joules"]) / JOULES_PER_KWH,
-            "grams": REQUESTS * done["co2e"],
-            "hours": REQUESTS * pd.to_numeric(done["completion.seconds"]) / 3600,
+            "kwh": REQUESTS * pd.to_numeric(arm.done["completion.joules"]) / JOULES_PER_KWH,
+            "grams": REQUESTS * arm.done["co2e"],
+            "hours": REQUESTS * pd.to_numeric(arm.done["completion.seconds"]) / 3600,
         }
-        cells = (spread(done.assign(**scaled), name, ".2g") for name in scaled)
-        rows.append((setting, arm, completed_text(cases), *cells))
+        done = arm.done.assign(**scaled)
+        rows.append((arm.setting, arm.arm, arm.complete, *(spread(done, name, ".2g") for name in scaled)))
     note = (
         "The figures of one request times a thousand: mean, and least to greatest over the seeds that completed. To "
         "erase again from a model that was changed already was not measured. Attempts that did not complete are in "
@@ -106,15 +102,17 @@ def thousand_table(runs: pd.DataFrame) -> Table:
     return Table("A thousand erasure requests", note, columns, tuple(rows))
 
 
-def basis_table(done: pd.DataFrame) -> Table | None:
+def basis_table(part: Part) -> Table | None:
     """Where the figures of energy come from; None where there are none."""
-    known = done.dropna(subset=["energy.joules_per_step"])
     rows = []
-    for setting, arm, cases in by_arm(known):
-        parts = (_share(cases, name) for name in ACCOUNTED)
-        window = spread(cases, "energy.window_s", ".1f")
-        grid = f"{number(cases['intensity'].mean(), '.0f')} ({distinct(cases['energy.country'])})"
-        rows.append((setting, arm, distinct(cases["energy.basis"]), *parts, window, grid))
+    for arm in part.arms:
+        known = arm.done.dropna(subset=["energy.joules_per_step"])
+        if known.empty:
+            continue
+        shares = (_share(known, name) for name in ACCOUNTED)
+        window = spread(known, "energy.window_s", ".1f")
+        grid = f"{number(known['intensity'].mean(), '.0f')} ({distinct(known['energy.country'])})"
+        rows.append((arm.setting, arm.arm, distinct(known["energy.basis"]), *shares, window, grid))
     heads = tuple(f"{name}, J" for name in ACCOUNTED.values())
     columns = ("setting", "arm", "basis", *heads, "window, s", "grid, g CO2e/kWh")
     note = (
@@ -134,8 +132,9 @@ def _share(cases: pd.DataFrame, name: str) -> str:
     return f"{number(joules, '.2g')} ({how})"
 
 
-def search_table(run: Run, arms: set[str]) -> Table | None:
+def search_table(part: Part) -> Table | None:
     """What finding the learning rates took; None where nothing is on record."""
+    arms = {arm.arm for arm in part.arms}
     rows = tuple(
         (
             cost.method,
@@ -144,7 +143,7 @@ def search_table(run: Run, arms: set[str]) -> Table | None:
             MISSING if cost.joules is None else number(cost.joules, ".2g"),
             cost.basis or MISSING,
         )
-        for cost in run.tuning
+        for cost in part.run.tuning
         if cost.method in arms
     )
     note = (
@@ -155,9 +154,9 @@ def search_table(run: Run, arms: set[str]) -> Table | None:
     return Table("The search for learning rates", note, columns, rows) if rows else None
 
 
-def erased_table(runs: pd.DataFrame) -> Table | None:
+def erased_table(part: Part) -> Table | None:
     """Which samples were to be forgotten, by seed; None where that is not on record."""
-    known = runs.dropna(subset=["erased.samples"]).drop_duplicates(["setting", "seed"])
+    known = part.runs.dropna(subset=["erased.samples"]).drop_duplicates(["setting", "seed"])
     rows = tuple(
         (
             str(case["setting"]),

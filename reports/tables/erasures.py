@@ -8,11 +8,11 @@ import pandas as pd
 
 from reports.data.arms import ASCENTS, RETRAIN
 from reports.data.claims import LEAST_SEEDS, Claim, t_interval
-from reports.data.glossary import COMPLETE, RETRAIN_BATCH
-from reports.data.load import Results
-from reports.data.points import at_time, drawn, pareto_points
-from reports.data.retrain_shares import SHARED, by_arm, completed, completed_text, with_shares
-from reports.tables.table import MISSING, Table, distinct, interval_text, number, spread
+from reports.data.erasures import SHARED, ArmRuns, by_arm
+from reports.data.glossary import COMPLETE, RETRAIN_BATCH, distinct
+from reports.data.part import Part
+from reports.data.points import at_time
+from reports.tables.table import MISSING, Table, interval_text, number, spread
 
 TIMES = (0.5, 1.0, 2.0, 4.0)
 
@@ -43,7 +43,7 @@ def verdict_table(found: Sequence[Claim]) -> Table | None:
     return Table("The tests behind the verdicts", note, columns, tuple(rows)) if rows else None
 
 
-def quality_table(results: Results) -> Table | None:
+def quality_table(part: Part) -> Table | None:
     """What unlearning did to the model, against Retrain."""
     columns = {
         "UA": ("quality.ua", ".1f"),
@@ -63,11 +63,10 @@ def quality_table(results: Results) -> Table | None:
         "of them mean that the data were hidden rather than forgotten. For all of them the target is Retrain's value. "
         "ToW is 1 for Retrain itself."
     )
-    runs = results.of_kind("unlearning")
-    return _arm_table(runs, "Quality at completion", note, lambda runs: _spreads(completed(runs), columns))
+    return _arm_table(part.arms, "Quality at completion", note, lambda arm: _spreads(arm.done, columns))
 
 
-def cost_table(results: Results) -> Table | None:
+def cost_table(part: Part) -> Table | None:
     """What it took to get to completion, and as a share of Retrain's cost with the same seed."""
     columns = {
         "steps": ("completion.step", ".0f"),
@@ -85,18 +84,18 @@ def cost_table(results: Results) -> Table | None:
         "completion."
     )
     return _arm_table(
-        with_shares(results.of_kind("unlearning")),
+        part.arms,
         "Cost to completion",
         note,
-        lambda runs: (
-            {"outcome": _outcomes(runs)}
-            | _spreads(completed(runs), columns | shares)
-            | {"energy is": distinct(completed(runs)["energy.basis"]) or MISSING}
+        lambda arm: (
+            {"outcome": _outcomes(arm.runs)}
+            | _spreads(arm.done, columns | shares)
+            | {"energy is": distinct(arm.done["energy.basis"]) or MISSING}
         ),
     )
 
 
-def stability_table(results: Results) -> Table | None:
+def stability_table(part: Part) -> Table | None:
     """What happened after completion."""
     columns = {
         "time to collapse, T*": ("stability.collapse", ".2f"),
@@ -106,53 +105,48 @@ def stability_table(results: Results) -> Table | None:
         "RA lost at matched forget loss": ("stability.drop_at_forget_loss", ".1f"),
     }
 
-    def cells(runs: pd.DataFrame) -> dict[str, str]:
-        done = completed(runs)
-        known = done["stability.collapsed"].dropna()
+    def cells(arm: ArmRuns) -> dict[str, str]:
+        known = arm.done["stability.collapsed"].dropna()
         collapsed = f"{(known == True).sum()} of {len(known)}"  # noqa: E712
         intervals = {
-            name: interval_text(t_interval(pd.to_numeric(done[column])), form)
+            name: interval_text(t_interval(pd.to_numeric(arm.done[column])), form)
             for name, (column, form) in columns.items()
         }
-        return {"outcome": _outcomes(runs), "collapsed": collapsed, **intervals}
+        return {"outcome": _outcomes(arm.runs), "collapsed": collapsed, **intervals}
 
-    rules = results.rules
     note = (
         "From T* to the horizon: mean and 95 % t-interval over the seeds that have a figure. Collapse: retain accuracy "
         "(RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never happened, 0 "
         "where RA was within 5 points of chance at T* already. Evaluations are some 0.05 T* apart, or a step. "
         "RA lost is in points. Matched displacement: the model is farther from the original than at T* by "
-        f"{rules.matched_distance:g} of the original's norm; matched forget loss: it is {rules.matched_rise:g} nats "
-        "higher than at T*. A t-interval may reach beyond what is possible."
+        f"{part.rules.matched_distance:g} of the original's norm; matched forget loss: it is "
+        f"{part.rules.matched_rise:g} nats higher than at T*. A t-interval may reach beyond what is possible."
     )
-    runs = results.of_kind("unlearning")
-    return _arm_table(runs[runs["method"] != RETRAIN], "After completion", note, cells)
+    return _arm_table([one for one in part.arms if one.arm != RETRAIN], "After completion", note, cells)
 
 
-def displacement_table(results: Results) -> Table | None:
+def displacement_table(part: Part) -> Table | None:
     """How far the model has moved, and what it has lost where arms have moved equally far."""
-    curves = results.curves[results.curves["relative_step"] == 1].set_index(["setting", "method", "seed"])
+    at_completion = part.curves[part.curves["relative_step"] == 1]
+    distances = at_completion.set_index(["setting", "method", "seed"])["distance"].to_dict()
 
-    def cells(runs: pd.DataFrame) -> dict[str, str]:
-        done = completed(runs)
-        keys = list(zip(done["setting"], done["method"], done["seed"], strict=True))
-        moved = done.assign(moved=[curves["distance"].get(key, math.nan) for key in keys])
+    def cells(arm: ArmRuns) -> dict[str, str]:
+        moved = [distances.get((arm.setting, arm.arm, seed), math.nan) for seed in arm.done["seed"]]
         columns = {
             "distance at T*": ("moved", ".3g"),
             "RA at T*": ("quality.ra", ".1f"),
             "RA lost at matched displacement": ("stability.drop_at_distance", ".1f"),
         }
-        return _spreads(moved, columns)
+        return _spreads(arm.done.assign(moved=moved), columns)
 
     note = (
         "Mean, and least to greatest over the seeds that have a figure. The distance is the L2 norm of the parameters' "
-        f"change; matched displacement is {results.rules.matched_distance:g} of the original's norm farther than at T*."
+        f"change; matched displacement is {part.rules.matched_distance:g} of the original's norm farther than at T*."
     )
-    runs = results.of_kind("unlearning")
-    return _arm_table(runs[runs["method"].isin(ASCENTS)], "Displacement", note, cells)
+    return _arm_table([one for one in part.arms if one.arm in ASCENTS], "Displacement", note, cells)
 
 
-def pareto_table(results: Results) -> Table | None:
+def pareto_table(part: Part) -> Table | None:
     """The points of the figure, and which of them no other beats."""
     rows = tuple(
         (
@@ -162,7 +156,7 @@ def pareto_table(results: Results) -> Table | None:
             f"{point['mean']:.1f} ({point['low']:.1f} to {point['high']:.1f})",
             "yes" if point["front"] else "no",
         )
-        for setting, arm, points in by_arm(pareto_points(results))
+        for setting, arm, points in by_arm(part.pareto_points)
         for _, point in points.iterrows()
     )
     columns = ("setting", "arm", "peak, MiB", "RA at T*", "on the line")
@@ -173,11 +167,10 @@ def pareto_table(results: Results) -> Table | None:
     return Table("Memory and utility", note, columns, rows) if rows else None
 
 
-def curve_table(results: Results, columns: Sequence[str], ascents: bool = True) -> Table | None:
+def curve_table(part: Part, columns: Sequence[str], ascents: bool = True) -> Table | None:
     """Medians of the curves at some multiples of T*, of all seeds that last so long."""
-    curves = drawn(results.curves, ascents)
     rows = []
-    for setting, arm, of_arm in by_arm(curves):
+    for setting, arm, of_arm in by_arm(part.ascents if ascents else part.others):
         runs = [run for _, run in of_arm.groupby("seed")]
         cells = [cell for column in columns for cell in _medians(runs, column)]
         rows.append((setting, arm, f"{len(runs)}", *cells))
@@ -199,13 +192,10 @@ def _medians(runs: Sequence[pd.DataFrame], column: str) -> Iterator[str]:
 
 
 def _arm_table(
-    runs: pd.DataFrame, title: str, note: str, cells: Callable[[pd.DataFrame], dict[str, str]]
+    arms: Sequence[ArmRuns], title: str, note: str, cells: Callable[[ArmRuns], dict[str, str]]
 ) -> Table | None:
     """A row for every arm in every setting: how many runs were complete, and `cells` of them."""
-    rows = []
-    for setting, arm, of_arm in by_arm(runs):
-        head = {"setting": setting, "arm": arm, "complete": completed_text(of_arm)}
-        rows.append(head | cells(of_arm))
+    rows = [{"setting": one.setting, "arm": one.arm, "complete": one.complete} | cells(one) for one in arms]
     return Table(title, note, tuple(rows[0]), tuple(tuple(row.values()) for row in rows)) if rows else None
 
 

@@ -33,11 +33,6 @@ def machine_table(results: Results) -> Table:
     return Table("Where it comes from", "", ("fact", *heads), rows)
 
 
-def hardware(run: Run, device: str) -> str:
-    """What a case on this device ran on."""
-    return run.machine.processor if device == "cpu" else run.machine.accelerator or device
-
-
 def commit_text(run: Run, unknown: str = "unknown") -> str:
     """The commit, shortened, and whether more than that was in the tree."""
     return (run.commit or unknown)[: 12 if run.commit else None] + (" with uncommitted changes" if run.dirty else "")

@@ -7,10 +7,10 @@ from functools import partial
 import pandas as pd
 
 from reports.data.arms import FIRST, ZEROTH, places
-from reports.data.glossary import LEDGER_WORDS
-from reports.data.load import CATEGORY, MIB, Results, categories, ratio, value_of
-from reports.data.points import largest_batches
-from reports.tables.table import MISSING, Table, distinct, number
+from reports.data.glossary import LEDGER_WORDS, distinct
+from reports.data.load import CATEGORY, MIB, categories, ratio, value_of
+from reports.data.part import Part
+from reports.tables.table import MISSING, Table, number
 
 THREE_LEDGERS = (
     "Three ledgers of peak memory, never to be divided by one another: live tensors, exact; what torch's allocator "
@@ -19,13 +19,12 @@ THREE_LEDGERS = (
 FORECAST = "A peak marked as a forecast was not measured: it follows from the shapes of the tensors alone."
 
 
-def step_table(results: Results) -> Table | None:
+def step_table(part: Part) -> Table | None:
     """Memory, time and energy of one step, a row a case."""
-    steps = results.of_kind("step")
-    if steps.empty:
+    if part.steps.empty:
         return None
-    arm = {name: place for place, name in enumerate(places(steps["method"]))}
-    steps = steps.assign(arm=steps["method"].map(arm)).sort_values(["model", "batch_size", "arm"])
+    arm = places(part.steps["method"])
+    steps = part.steps.assign(arm=part.steps["method"].map(arm)).sort_values(["model", "batch_size", "arm"])
     columns: dict[str, Callable[[pd.Series], str]] = {
         "model": lambda row: row["model"],
         "batch": lambda row: f"{row['batch_size']}",
@@ -47,9 +46,9 @@ def step_table(results: Results) -> Table | None:
     return Table("One step", note, tuple(columns), rows)
 
 
-def time_comparison(results: Results) -> Table | None:
+def time_comparison(part: Part) -> Table | None:
     """The time of each arm's step as a multiple of zo-ga's, a row a model and batch size."""
-    steps = results.of_kind("step").dropna(subset=["time.times_two_forwards"])
+    steps = part.steps.dropna(subset=["time.times_two_forwards"])
     if ZEROTH not in set(steps["method"]):
         return None
     arms = [name for name in places(steps["method"]) if name != ZEROTH]
@@ -67,29 +66,29 @@ def time_comparison(results: Results) -> Table | None:
     return Table(f"Time of a step, against {ZEROTH}", note, columns, tuple(rows))
 
 
-def memory_comparison(results: Results, ledger: str = "tensor") -> Table | None:
+def memory_comparison(part: Part, ledger: str = "tensor") -> Table | None:
     """Each arm's peak in one ledger, a row a model and batch size."""
     peak = _tensor_peak if ledger == "tensor" else partial(_peak, ledger=ledger)
-    steps = results.of_kind("step").dropna(subset=[f"memory.{ledger}_peak_bytes"])
+    steps = part.steps.dropna(subset=[f"memory.{ledger}_peak_bytes"])
     note = FORECAST if ledger == "tensor" and (steps["memory.tensor_basis"] == "forecast").any() else ""
     return _comparison(
         steps, f"memory.{ledger}_peak_bytes", f"Peak of {LEDGER_WORDS[ledger][0]} in a step, MiB", note, peak
     )
 
 
-def energy_comparison(results: Results) -> Table | None:
+def energy_comparison(part: Part) -> Table | None:
     """The energy of each arm's step, a row a model and batch size."""
-    steps = results.of_kind("step").dropna(subset=["energy.joules_per_step"])
-    basis = " and ".join(sorted(steps["energy.basis"].unique()))
+    steps = part.steps.dropna(subset=["energy.joules_per_step"])
+    basis = distinct(steps["energy.basis"])
     column = "energy.joules_per_step"
     return _comparison(
         steps, column, f"Energy of a step, J ({basis})", "", lambda row: number(value_of(row, column), ".3g")
     )
 
 
-def composition_table(results: Results) -> Table | None:
+def composition_table(part: Part) -> Table | None:
     """What the peak is made of at each model's largest batch, in MiB."""
-    steps = largest_batches(results).sort_values("model", kind="stable")
+    steps = part.largest_batches.sort_values("model", kind="stable")
     names = categories(steps)
     rows = tuple(
         (

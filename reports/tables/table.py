@@ -60,11 +60,6 @@ def number(value: float, form: str) -> str:
     return text.replace("-", "") if text.strip("-0.,") == "" else text
 
 
-def distinct(values: pd.Series) -> str:
-    """The different words of a column, joined; empty if there are none."""
-    return " and ".join(values.dropna().unique())
-
-
 def spread(frame: pd.DataFrame, column: str, form: str) -> str:
     """Mean and range over the rows that have a value, and how many those are, if not all."""
     values = pd.to_numeric(frame[column]).dropna()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +24,14 @@ from bench.record import (
     TuningCost,
 )
 from reports.data.load import load
+from reports.data.part import Part, parts
 from reports.page.write import write_report
+from reports.tables.table import Table
 
 GALLERY = Path(__file__).parent.parent.parent / "reports" / "gallery"
 MIB = 2**20
+Write = Callable[..., Path]
+PartOf = Callable[..., Part]
 
 
 def shown(value: float, form: str) -> str:
@@ -138,6 +143,29 @@ def stable(record: Record, **figures: object) -> Record:
     return record.model_copy(update={"stability": Stability.model_validate(figures)})
 
 
+def changed(record: Record, path: str, value: Any) -> Record:
+    """With another figure: "completion.joules"."""
+    data = record.model_dump()
+    *way, last = path.split(".")
+    inner = data
+    for name in way:
+        inner = inner[name]
+    inner[last] = value
+    return Record.model_validate(data)
+
+
+def weighing(record: Record, peak: int, **categories: int) -> Record:
+    """The record with such a peak of live tensors in bytes, made of these."""
+    memory = record.memory.model_copy(update={"tensor_peak_bytes": peak, "tensor_by_category": categories})
+    return record.model_copy(update={"memory": memory})
+
+
+def first_row(table: Table | None) -> dict[str, str]:
+    """The first row, by column."""
+    assert table is not None
+    return dict(zip(table.columns, table.rows[0], strict=True))
+
+
 def full_set() -> list[Record]:
     steps = [step_record(m, b, n) for n in ("cnn", "net") for b in (1, 8) for m in ("forward", "fo-ga", "zo-ga")]
     return steps + [unlearning_record(m, s) for m in ("retrain", "fo-ga", "zo-ga") for s in range(3)]
@@ -190,7 +218,7 @@ def quick_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def write_json(tmp_path: Path) -> Callable[..., Path]:
+def write_json(tmp_path: Path) -> Write:
     def write(records: Iterable[Record] | None = None, name: str = "benchmark.json", processor: str = "A CPU") -> Path:
         run = run_on(MACHINE.model_copy(update={"processor": processor})).model_copy(update={"fingerprint": name})
         entries = [
@@ -202,3 +230,14 @@ def write_json(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def part_of(write_json: Write) -> PartOf:
+    """What records of one run on one device say."""
+
+    def of(records: Iterable[Record] | None = None) -> Part:
+        (part,) = parts(load([write_json(records)]))
+        return part
+
+    return of

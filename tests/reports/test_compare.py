@@ -1,16 +1,11 @@
 """Two runs of one machine: bytes to the byte, times as ratios."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from bench.record import Record
 from reports.__main__ import main
 from reports.compare import compare
-from tests.reports.conftest import step_record, unlearning_record
-
-Write = Callable[..., Path]
+from tests.reports.conftest import Write, step_record, unlearning_record
 
 
 def cells(write_json: Write, before: Record, after: Record, processor: str = "A CPU") -> dict[str, str]:

@@ -9,13 +9,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.record import Record, Rules
-from reports.data.claims import STABILITY, Claim, claims, t_interval
+from bench.record import Record
+from reports.data.claims import STABILITY, Claim, t_interval
 from reports.data.load import load
+from reports.data.part import parts
 from reports.page.write import write_report
-from tests.reports.conftest import shown, stable, unlearning_record
-
-Write = Callable[..., Path]
+from tests.reports.conftest import PartOf, Write, shown, stable, unlearning_record
 
 MEMORY = "Much less memory: zo-ga peaks below 0.5 of fo-ga"
 QUALITY = "Competitive unlearning: at completion, the ToW of zo-ga is less than 0.05 below that of fo-ga"
@@ -35,9 +34,8 @@ def run(method: str, seed: int, *, mib: int = 2, tow: float = 0.9, **stability: 
     return stable(record.model_copy(update={"memory": memory, "quality": quality}), **(figures | stability))
 
 
-def found(write_json: Write, records: list[Record]) -> dict[str, Claim]:
-    results = load([write_json(records)])
-    return {claim.statement: claim for claim in claims(results.of_kind("unlearning"), Rules())}
+def found(part_of: PartOf, records: list[Record]) -> dict[str, Claim]:
+    return {claim.statement: claim for claim in part_of(records).claims}
 
 
 def both(seeds: int, first: Callable[[int], dict], zeroth: Callable[[int], dict]) -> list[Record]:
@@ -59,10 +57,10 @@ def test_an_interval_is_scipys() -> None:
 @pytest.mark.parametrize(
     ("mib", "verdict"), [(3, "supported"), (4, "not shown"), (5, "not supported")], ids=["below", "on it", "above"]
 )
-def test_much_less_memory_is_below_the_stated_share(write_json: Write, mib: int, verdict: str) -> None:
+def test_much_less_memory_is_below_the_stated_share(part_of: PartOf, mib: int, verdict: str) -> None:
     """Of fo-ga's 8 MiB, with half as the rule; what lies on the bound shows nothing."""
     records = both(3, lambda _: {"mib": 8}, lambda _: {"mib": mib})
-    assert found(write_json, records)[MEMORY].verdict == verdict
+    assert found(part_of, records)[MEMORY].verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -73,81 +71,81 @@ def test_much_less_memory_is_below_the_stated_share(write_json: Write, mib: int,
         ((-0.2, 0.0, 0.2), "not shown"),  # 0 +- 0.5
     ],
 )
-def test_competitive_is_within_the_margin(write_json: Write, gaps: tuple[float, ...], verdict: str) -> None:
+def test_competitive_is_within_the_margin(part_of: PartOf, gaps: tuple[float, ...], verdict: str) -> None:
     """Seed by seed: what the seeds have in common does not widen the interval."""
     records = both(3, lambda s: {"tow": 0.3 + 0.2 * s}, lambda s: {"tow": 0.3 + 0.2 * s + gaps[s]})
-    claim = found(write_json, records)[QUALITY]
+    claim = found(part_of, records)[QUALITY]
     assert claim.verdict == verdict
     (test,) = claim.tests
     half = 4.302652729911275 * pd.Series(gaps).std() / math.sqrt(3)
     assert test.interval.high - test.interval.mean == pytest.approx(half)
 
 
-def test_two_seeds_give_no_verdict(write_json: Write) -> None:
-    claim = found(write_json, both(2, lambda _: {"mib": 8}, lambda _: {"mib": 1}))[MEMORY]
+def test_two_seeds_give_no_verdict(part_of: PartOf) -> None:
+    claim = found(part_of, both(2, lambda _: {"mib": 8}, lambda _: {"mib": 1}))[MEMORY]
     assert (claim.verdict, claim.tests[0].interval.n) == ("not shown", 2)
 
 
-def test_a_claim_holds_only_where_every_test_supports_it(write_json: Write) -> None:
+def test_a_claim_holds_only_where_every_test_supports_it(part_of: PartOf) -> None:
     """Longer until collapse, a gentler slope and less lost at matched displacement, but not at matched forget loss."""
     better = {"collapse": 2.0, "loss_slope": 0.5, "drop_at_distance": 1.0}
     matched = [run("fo-ga-matched", seed) for seed in range(3)]
     all_better = both(3, nothing, lambda _: better | {"drop_at_forget_loss": 1.0})
-    supported = found(write_json, all_better + matched)[STABILITY]
+    supported = found(part_of, all_better + matched)[STABILITY]
     assert supported.verdict == "supported"
     assert len(supported.tests) == 5
-    mixed = found(write_json, both(3, nothing, lambda _: better | {"drop_at_forget_loss": 9.0}) + matched)[STABILITY]
+    mixed = found(part_of, both(3, nothing, lambda _: better | {"drop_at_forget_loss": 9.0}) + matched)[STABILITY]
     assert mixed.verdict == "not supported"
     assert [test.verdict for test in mixed.tests] == ["supported"] * 3 + ["not supported", "supported"]
     scattered = both(3, nothing, lambda s: better | {"drop_at_forget_loss": 2.0 + 3 * s})
-    unknown = found(write_json, scattered + matched)[STABILITY]
+    unknown = found(part_of, scattered + matched)[STABILITY]
     assert unknown.verdict == "not shown"
-    without_control = found(write_json, all_better)[STABILITY]
+    without_control = found(part_of, all_better)[STABILITY]
     assert (without_control.verdict, without_control.tests[-1].pairs) == ("not shown", 0)
 
 
-def test_the_control_with_equally_long_steps_is_a_test_of_its_own(write_json: Write) -> None:
+def test_the_control_with_equally_long_steps_is_a_test_of_its_own(part_of: PartOf) -> None:
     records = both(3, nothing, lambda _: {"collapse": 2.0})
     records += [run("fo-ga-matched", seed, collapse=3.0) for seed in range(3)]
-    last = found(write_json, records)[STABILITY].tests[-1]
+    last = found(part_of, records)[STABILITY].tests[-1]
     assert last.statistic.name == "time to collapse in T*, zo-ga minus fo-ga-matched"
     assert (last.interval.mean, last.verdict) == (-1.0, "not supported")
 
 
-def test_a_run_that_never_completed_is_no_number(write_json: Write) -> None:
+def test_a_run_that_never_completed_is_no_number(part_of: PartOf) -> None:
     records = both(3, nothing, nothing)
     records[-1] = unlearning_record("zo-ga", 2, completed=None)
-    (test,) = found(write_json, records)[QUALITY].tests
+    (test,) = found(part_of, records)[QUALITY].tests
     assert (test.interval.n, test.pairs, test.verdict) == (2, 3, "not shown")
 
 
-def test_many_seeds_do_not_make_up_for_those_that_did_not_complete(write_json: Write) -> None:
+def test_many_seeds_do_not_make_up_for_those_that_did_not_complete(part_of: PartOf) -> None:
     """Four of five agree to the digit; the fifth never got there."""
     records = both(5, nothing, nothing)
     records[-1] = unlearning_record("zo-ga", 4, completed=None)
-    claim = found(write_json, records)[QUALITY]
+    claim = found(part_of, records)[QUALITY]
     assert (claim.tests[0].interval.n, claim.verdict) == (4, "not shown")
 
 
-def test_where_there_was_nothing_to_forget_nothing_is_shown(write_json: Write) -> None:
+def test_where_there_was_nothing_to_forget_nothing_is_shown(part_of: PartOf) -> None:
     records = both(3, nothing, nothing)
     for place, record in enumerate(records):
         done = record.completion.model_copy(update={"step": 0})  # type: ignore[union-attr]
         records[place] = record.model_copy(update={"completion": done})
-    assert found(write_json, records) == {}
+    assert found(part_of, records) == {}
 
 
-def test_without_both_arms_there_is_nothing_to_say(write_json: Write) -> None:
-    assert found(write_json, [run("zo-ga", seed) for seed in range(3)]) == {}
+def test_without_both_arms_there_is_nothing_to_say(part_of: PartOf) -> None:
+    assert found(part_of, [run("zo-ga", seed) for seed in range(3)]) == {}
 
 
-def test_settings_are_tests_of_their_own(write_json: Write) -> None:
+def test_settings_are_tests_of_their_own(part_of: PartOf) -> None:
     """Less memory with one network and not with another: not supported."""
     small = both(3, lambda _: {"mib": 8}, lambda _: {"mib": 1})
     large = [
         r.model_copy(update={"case": r.case.model_copy(update={"model": "net"})}) for r in both(3, nothing, nothing)
     ]
-    claim = found(write_json, small + large)[MEMORY]
+    claim = found(part_of, small + large)[MEMORY]
     assert [test.verdict for test in claim.tests] == ["supported", "not supported"]
     assert claim.verdict == "not supported"
 
@@ -173,7 +171,8 @@ def test_a_reader_finds_every_verdict_again_from_the_csv(write_json: Write, tmp_
         "retain accuracy lost at matched forget": wide["stability.drop_at_forget_loss", "fo-ga"]
         - wide["stability.drop_at_forget_loss", "zo-ga"],
     }
-    tests = [test for claim in claims(results.of_kind("unlearning"), results.rules) for test in claim.tests]
+    (part,) = parts(results)
+    tests = [test for claim in part.claims for test in claim.tests]
     tests.pop()  # the control that was not run
     later, less = table["rules.collapse_margin"][0], table["rules.drop_margin"][0]
     bounds = [table["rules.memory_ratio"][0], -table["rules.tow_margin"][0], later, 0, less, less]

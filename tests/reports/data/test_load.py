@@ -9,9 +9,7 @@ import pytest
 
 from bench.record import UnreadableJsonError
 from reports.data.load import load
-from tests.reports.conftest import full_set, step_record, unlearning_record
-
-Write = Callable[..., Path]
+from tests.reports.conftest import Write, full_set, step_record, unlearning_record
 
 
 def test_one_row_a_case_with_every_figure(write_json: Write) -> None:
@@ -94,3 +92,13 @@ def test_an_empty_or_missing_file_is_told(write_json: Write, tmp_path: Path) -> 
         load([write_json([])])
     with pytest.raises(UnreadableJsonError, match="No such file"):
         load([tmp_path / "nope.json"])
+
+
+def test_every_name_is_printable_however_deep_it_stands(write_json: Write) -> None:
+    """An arm's name in the list of what the search took, and a version's in the dictionary of the machine's."""
+    path = write_json([step_record("zo-ga\n", 1)])
+    path.write_text(path.read_text().replace('"method": "zo-ga"', '"method": "my\\narm"').replace("2.11.0", "2\\t0"))
+    results = load([path])
+    assert [cost.method for cost in results.runs[0].tuning] == ["my\\narm"]
+    assert results.runs[0].machine.versions == {"torch": "2\\t0"}
+    assert results.cases["method"].tolist() == ["zo-ga\\n"]

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -12,25 +11,10 @@ import pytest
 from bench.record import Record, UnreadableJsonError
 from reports.__main__ import main
 from reports.data.load import load
-from reports.figures.labels import MOST_LETTERS, drawable
+from reports.figures.labels import MOST_LETTERS, labels
 from reports.page.sections import sections
 from reports.page.write import NotWrittenError, write_report
-from reports.tables.side_by_side import ENERGY, side_by_side, side_by_side_table
-from reports.tables.table import number, range_text
-from tests.reports.conftest import full_set, stable, step_record, unlearning_record
-
-Write = Callable[..., Path]
-
-
-def changed(record: Record, path: str, value: Any) -> Record:
-    """With another figure: "completion.joules"."""
-    data = record.model_dump()
-    *way, last = path.split(".")
-    inner = data
-    for name in way:
-        inner = inner[name]
-    inner[last] = value
-    return Record.model_validate(data)
+from tests.reports.conftest import Write, changed, full_set, stable, step_record, unlearning_record
 
 
 def trio(**changes: tuple[str, Any]) -> list[Record]:
@@ -82,16 +66,6 @@ def test_noughts_and_gaps_make_no_numbers_and_no_half_sentences(
     assert not [sentence for sentence in said if "n/a" in sentence]
 
 
-@pytest.mark.parametrize(("value", "text"), [(-0.001, "0.00"), (0.0, "0.00"), (-0.006, "-0.01"), (float("inf"), "n/a")])
-def test_a_nought_has_no_sign_and_infinity_is_no_number(value: float, text: str) -> None:
-    assert number(value, ".2f") == text
-
-
-def test_a_range_of_one_value_is_that_value() -> None:
-    assert range_text([0.581, 0.582], ".2f") == "0.58"
-    assert range_text([3.0, 0.582], ".2f") == "0.58 to 3.00"
-
-
 @pytest.mark.filterwarnings("error")
 def test_names_that_no_font_has_and_long_ones_are_drawn_and_stay_apart(write_json: Write, tmp_path: Path) -> None:
     """The tables keep the names; the figures write codes, and cut."""
@@ -102,22 +76,18 @@ def test_names_that_no_font_has_and_long_ones_are_drawn_and_stay_apart(write_jso
         for record in (step_record("zo-ga", 1), unlearning_record("zo-ga", 0))
     ]
     results = load([write_json(records)])
-    shown = list(drawable(results).cases["model"].unique())
+    named = labels(results.cases)
+    shown = list(named.on(results.cases)["model"].unique())
     assert len(set(shown)) == len(names)
     assert shown[0] == "\\u6a21\\u578b"
     assert shown[-2:] == ["$\\frac{", "resnet18"]
     assert all(len(name) <= MOST_LETTERS["model"] + len(" (2)") for name in shown)
-    assert drawable(results).curves["model"].nunique() == len(names)
+    assert named.on(results.curves)["model"].nunique() == len(names)
     write_report(results, tmp_path / "out")
     text = (tmp_path / "out" / "index.html").read_text()
     assert "模型" in text
     assert "m" * 300 in text
     assert "\\u202eevil\\x1b[31m\\ud800" in text
-
-
-def test_ordinary_names_are_drawn_as_they_are(write_json: Write) -> None:
-    results = load([write_json()])
-    assert drawable(results) is results
 
 
 def test_one_run_is_one_run(write_json: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,6 +96,8 @@ def test_one_run_is_one_run(write_json: Write, tmp_path: Path, capsys: pytest.Ca
     copy.write_text(first.read_text())
     assert main([str(first), str(copy), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == f"reports: {copy}: the same run as {first}; give it once\n"
+    with pytest.raises(UnreadableJsonError, match="give it once"):
+        load([first, first])
 
 
 def test_a_folder_is_no_json(tmp_path: Path) -> None:
@@ -223,22 +195,6 @@ def test_a_share_of_retrain_over_some_seeds_says_so(write_json: Write) -> None:
     assert cost.text.endswith("its energy is 1.0 times Retrain's, fo-ga's 1.0 times (with 1 of 3 seeds).")
     assert section.statement is not None
     assert section.statement.headline[0].endswith("takes as much energy (with 1 of 3 seeds).")
-
-
-def test_only_seeds_that_have_both_figures_are_divided(write_json: Write) -> None:
-    """zo-ga takes 10, 20 and 30 J, fo-ga 10 J with the first seed alone: 1.0 times, and not 2.0."""
-    records = [
-        changed(unlearning_record(arm, seed), "completion.joules", joules)
-        for arm, of_seed in (("zo-ga", (10.0, 20.0, 30.0)), ("fo-ga", (10.0, None, None)))
-        for seed, joules in enumerate(of_seed)
-    ]
-    results = load([write_json(records)])
-    (both,) = side_by_side(results.of_kind("unlearning"))
-    assert (both.means(ENERGY), both.count(ENERGY), both.some(ENERGY)) == ((10.0, 10.0), 1, " (with 1 of 3 seeds)")
-    table = side_by_side_table(results)
-    assert table is not None
-    (row,) = (row for row in table.rows if row[1] == "energy, J (estimated)")
-    assert row[2:] == ("10.0", "10.0", "1.0 times", "1 of 3")
 
 
 def test_a_setting_that_nothing_can_be_said_of_is_named_among_many(write_json: Write) -> None:

@@ -3,35 +3,21 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from markupsafe import escape
-from matplotlib.colors import to_hex
 
-from bench.record import Memory, Record, UnreadableJsonError
+from bench.record import Record, UnreadableJsonError
 from reports.__main__ import main
-from reports.data.arms import KNOWN
 from reports.data.load import load
-from reports.data.points import COLLAPSED
-from reports.figures import curves as curve_figures
-from reports.figures import steps as step_figures
-from reports.figures import style
-from reports.figures.panels import Drawing
 from reports.page.exhibits import ERASURE_FIGURES, STEP_FIGURES
 from reports.page.sections import sections
 from reports.page.write import write_report
-from reports.tables.erasures import cost_table, quality_table, stability_table
-from reports.tables.machine import machine_table
-from reports.tables.steps import memory_comparison, step_table, time_comparison
-from reports.tables.table import Table, number
-from tests.reports.conftest import full_set, stable, step_record, unlearning_record
+from tests.reports.conftest import Write, full_set, step_record, unlearning_record
 
-Write = Callable[..., Path]
 FIGURES = {
     *("memory", "composition", "step-time", "step-energy", "completion-cost", "quality-gaps", "pareto"),
     *("loss-curves", "accuracy-curves", "displacement-curves"),
@@ -49,218 +35,6 @@ def wrecked_from_the_start() -> Record:
     record = unlearning_record("zo-ga", 0).model_dump()
     record["curve"]["retain_loss"] = [1e6] * 21
     return Record.model_validate(record)
-
-
-def first_row(table: Table | None) -> dict[str, str]:
-    """The first row, by column."""
-    assert table is not None
-    return dict(zip(table.columns, table.rows[0], strict=True))
-
-
-@pytest.fixture(autouse=True)
-def _use_style() -> None:
-    style.use()
-
-
-def lines(drawing: Drawing | None, panel: int) -> dict[str, tuple[list[float], list[float]]]:
-    """What a panel shows, by colour of the line."""
-    assert drawing is not None
-    axes = drawing.figure.axes[panel]
-    drawn = [line for line in axes.lines if len(line.get_xdata()) > 1]
-    return {str(line.get_color()): (list(line.get_xdata()), list(line.get_ydata())) for line in drawn}
-
-
-@pytest.mark.parametrize(
-    ("draw", "factor"),
-    [(step_figures.memory, 1.0), (step_figures.step_energy, 0.1)],
-)
-def test_step_figures_show_the_records(write_json: Write, draw: Callable, factor: float) -> None:
-    """Each arm's figure is its factor times the batch size, in MiB and tenths of a joule."""
-    shown = lines(draw(load([write_json()])), panel=1)
-    palette = style.arm_style(["forward", "fo-ga", "zo-ga"]).palette
-    for method, arm in (("forward", 1), ("zo-ga", 2), ("fo-ga", 3)):
-        x, y = shown[palette[method]]
-        assert x == [1, 8]
-        assert y == pytest.approx([factor * arm * 1, factor * arm * 8])
-
-
-def test_the_time_figure_shows_multiples_of_two_forwards(write_json: Write) -> None:
-    shown = lines(step_figures.step_time(load([write_json()])), panel=1)
-    palette = style.arm_style(["forward", "fo-ga", "zo-ga"]).palette
-    for method, arm in (("forward", 1), ("zo-ga", 2), ("fo-ga", 3)):
-        assert shown[palette[method]] == ([1, 8], pytest.approx([arm / 2, arm / 2]))
-
-
-def test_loss_curves_show_every_seed_and_the_median(write_json: Write) -> None:
-    drawing = curve_figures.loss_curves(load([write_json()]))
-    assert drawing is not None
-    assert "3 seeds" in drawing.caption
-    forget = drawing.figure.axes[0]
-    zeroth = style.OKABE_ITO[2]
-    (median,) = (line for line in forget.lines if line.get_color() == zeroth)
-    (seeds,) = (found for found in forget.collections if to_hex(found.get_colors()[0]) == zeroth.lower())
-    paths = [path.vertices for path in seeds.get_paths()]
-    assert len(paths) == 3
-    for points in (*paths, np.column_stack([median.get_xdata(), median.get_ydata()])):
-        x, y = points.T
-        on_record = np.isclose(x * 10, np.round(x * 10))
-        assert y[on_record] == pytest.approx(0.01 * 2 ** (10 * x[on_record]))
-        assert y.max() <= COLLAPSED
-
-
-def test_an_arm_looks_the_same_in_every_figure() -> None:
-    alone, among = style.arm_style(["zo-ga"]), style.arm_style(["a-new-arm", "fo-ga", "zo-ga"])
-    for look in ("palette", "markers", "dashes"):
-        assert getattr(alone, look)["zo-ga"] == getattr(among, look)["zo-ga"]
-        assert len(set(getattr(among, look).values())) == 3
-
-
-def test_the_step_table_is_in_the_units_it_says(write_json: Write) -> None:
-    table = step_table(load([write_json([step_record("zo-ga", 8)])]))
-    assert table is not None
-    row = first_row(table)
-    assert row["peak of live tensors, MiB"] == "16.00"
-    assert row["time, ms"] == "16.00"
-    assert row["times two forwards"] == "1.00 (0.95 to 1.05)"
-    assert row["energy, J"] == "1.60"
-    assert row["CO2e, mg"] == "1.60"
-    assert "FRA" in table.note
-
-
-def test_the_comparisons_divide_and_stand_in_the_same_rows(write_json: Write) -> None:
-    """The fixture's arms take 1 (forward), 2 (zo-ga) and 3 (fo-ga) units a sample; a missing case is no number."""
-    records = [step_record(arm, batch) for arm in ("forward", "zo-ga", "fo-ga") for batch in (1, 8)]
-    results = load([write_json(records[:-1])])
-    times, peaks = time_comparison(results), memory_comparison(results)
-    assert times is not None
-    assert times.columns == ("model", "batch", "zo-ga over two forwards", "forward over zo-ga", "fo-ga over zo-ga")
-    assert [row[1:] for row in times.rows] == [
-        ("1", "1.00 (0.95 to 1.05)", "0.50", "1.50"),
-        ("8", "1.00 (0.95 to 1.05)", "0.50", "n/a"),
-    ]
-    assert peaks is not None
-    assert peaks.columns == ("model", "batch", "forward", "fo-ga", "zo-ga", "zo-ga over fo-ga")
-    assert [row[1:] for row in peaks.rows] == [
-        ("1", "1.00", "3.00", "2.00", "0.67"),
-        ("8", "8.00", "n/a", "16.00", "n/a"),
-    ]
-
-
-def test_every_known_arm_has_a_look_of_its_own() -> None:
-    look = style.arm_style(KNOWN)
-    assert len({(look.palette[name], look.markers[name], look.dashes[name]) for name in KNOWN}) == len(KNOWN)
-
-
-def test_the_quality_table_gives_mean_and_range_of_the_seeds_that_completed(write_json: Write) -> None:
-    records = [unlearning_record("zo-ga", 0), unlearning_record("zo-ga", 2), unlearning_record("zo-ga", 1, None)]
-    row = first_row(quality_table(load([write_json(records)])))
-    assert row["setting"] == "cnn digits b4 class:3"
-    assert row["complete"] == "2 of 3"
-    assert row["UA"] == "91.0 (90.0 to 92.0)"
-    assert row["RA"] == "81.0 (80.0 to 82.0)"
-
-
-def test_the_cost_table_divides_by_retrain_with_the_same_seed(write_json: Write) -> None:
-    """Retrain's joules are 40 and 80, zo-ga's 20 with either seed: shares of a half and a quarter."""
-    records = [unlearning_record("zo-ga", seed) for seed in (0, 1)]
-    for seed, joules in ((1, 80.0), (0, 40.0)):
-        record = unlearning_record("retrain", seed)
-        completion = record.completion.model_copy(update={"joules": joules})  # type: ignore[union-attr]
-        records.append(record.model_copy(update={"completion": completion}))
-    row = first_row(cost_table(load([write_json(records)])))
-    assert (row["arm"], row["steps"], row["energy, J"], row["peak, MiB"]) == ("zo-ga", "10", "20.0", "2.00")
-    assert row["energy over Retrain's"] == "0.38 (0.25 to 0.50)"
-    assert row["forwards over Retrain's"] == "1.0"
-
-
-def test_without_retrain_there_are_no_shares(write_json: Write) -> None:
-    row = first_row(cost_table(load([write_json([unlearning_record("zo-ga", 0)])])))
-    assert (row["energy, J"], row["energy over Retrain's"]) == ("20.0", "n/a")
-
-
-def test_settings_are_never_pooled(write_json: Write) -> None:
-    """Another model, data set, batch size or scenario is another row."""
-    first = unlearning_record("zo-ga", 0)
-    changes = ({}, {"model": "net"}, {"dataset": "mnist"}, {"batch_size": 9}, {"scenario": "random:0.1"})
-    records = [first.model_copy(update={"case": first.case.model_copy(update=change)}) for change in changes]
-    table = quality_table(load([write_json(records)]))
-    assert table is not None
-    assert [row[0] for row in table.rows] == [
-        "cnn digits b4 class:3",
-        "net digits b4 class:3",
-        "cnn mnist b4 class:3",
-        "cnn digits b9 class:3",
-        "cnn digits b4 random:0.1",
-    ]
-
-
-def test_the_stability_table_has_t_intervals_over_the_seeds(write_json: Write) -> None:
-    """Collapse after 1, 2 and 3 T*: 2 +- 4.303 / sqrt(3), the 97.5 % point of t with two degrees of freedom."""
-    records = [stable(unlearning_record("zo-ga", seed), collapse=1.0 + seed, collapsed=seed < 2) for seed in range(3)]
-    row = first_row(stability_table(load([write_json(records)])))
-    assert row["time to collapse, T*"] == "2.00 (-0.48 to 4.48)"
-    assert row["collapsed"] == "2 of 3"
-    assert row["RA lost after one more T*"] == "n/a"
-
-
-def test_the_origin_names_machine_commit_and_command(write_json: Write) -> None:
-    facts = dict(machine_table(load([write_json()])).rows)
-    assert facts["commit"] == "0123456789ab"
-    assert facts["command"] == "pytest bench/ --benchmark-json"
-    assert facts["memory"] == "16.0 GiB"
-    assert facts["torch"] == "2.11.0"
-
-
-def forecast_record(batch: int) -> Record:
-    """A case that ran out of memory, of which only a forecast is known."""
-    record = step_record("zo-ga", batch)
-    memory = record.memory.model_copy(update={"tensor_basis": "forecast", "tensor_peak_bytes": 100 * 2**20})
-    return record.model_copy(update={"memory": memory, "outcome": "out-of-memory", "time": None, "energy": None})
-
-
-def test_a_forecast_is_marked_wherever_it_is_shown(write_json: Write) -> None:
-    results = load([write_json([step_record("zo-ga", 1), forecast_record(64)])])
-    table = step_table(results)
-    assert table is not None
-    column = table.columns.index("peak of live tensors, MiB")
-    assert [row[column] for row in table.rows] == ["2.00", "100.00 (forecast)"]
-    comparison = memory_comparison(results)
-    assert comparison is not None
-    assert [row[2] for row in comparison.rows] == ["2.00", "100.00 (forecast)"]
-    assert "forecast was not measured" in comparison.note
-    drawing = step_figures.memory(results)
-    assert drawing is not None
-    assert "hollow marker is a forecast" in drawing.caption
-    hollow = [line for line in drawing.figure.axes[0].lines if line.get_markerfacecolor() == "white"]
-    assert [(list(line.get_xdata()), list(line.get_ydata())) for line in hollow] == [([64], [100.0])]
-
-
-def test_without_forecasts_nothing_speaks_of_them(write_json: Write) -> None:
-    results = load([write_json()])
-    drawing, comparison = step_figures.memory(results), memory_comparison(results)
-    assert drawing is not None
-    assert comparison is not None
-    assert "forecast" not in drawing.caption + comparison.note
-    assert all(line.get_markerfacecolor() != "white" for axes in drawing.figure.axes for line in axes.lines)
-
-
-def test_the_three_ledgers_have_columns_of_their_own(write_json: Write) -> None:
-    record = step_record("zo-ga", 1)
-    peaks = {"allocator_peak_bytes": 3 * 2**20, "process_peak_bytes": 2**29, "allocator_basis": "sampled"}
-    row = first_row(step_table(load([write_json([record.model_copy(update={"memory": changed(record, peaks)})])])))
-    assert row["peak of live tensors, MiB"] == "2.00"
-    assert row["of the allocator, MiB"] == "3.00 (sampled)"
-    assert row["of the process, MiB"] == "512.00"
-
-
-def changed(record: Record, figures_of_memory: dict[str, object]) -> Memory:
-    return Memory.model_validate(record.memory.model_dump() | figures_of_memory)
-
-
-def test_the_origin_says_what_kind_of_machine_it_is(write_json: Write) -> None:
-    facts = dict(machine_table(load([write_json()])).rows)
-    assert (facts["virtual machine"], facts["container"]) == ("not known", "not known")
-    assert facts["energy counter (RAPL)"] == "not recorded"
 
 
 class Links(HTMLParser):
@@ -324,14 +98,6 @@ def test_every_anchor_of_a_page_of_several_runs_leads_somewhere(write_json: Writ
     assert len(page.targets) > 20
 
 
-def test_facts_stand_in_the_column_of_their_run(write_json: Write) -> None:
-    first, second = write_json(name="a.json"), write_json(name="b.json")
-    second.write_text(second.read_text().replace('"torch": "2.11.0"', '"torch": "2.11.0", "CUDA": "13.0"'))
-    table = machine_table(load([first, second]))
-    assert table.columns == ("fact", "run 1", "run 2")
-    assert ("CUDA", "n/a", "13.0") in table.rows
-
-
 def test_a_case_that_is_there_twice_is_refused(write_json: Write) -> None:
     with pytest.raises(UnreadableJsonError, match="the case 'cnn b1 zo-ga' is there twice"):
         load([write_json([step_record("zo-ga", 1), step_record("zo-ga", 1)])])
@@ -343,22 +109,6 @@ def test_long_tables_are_cut_in_the_page_and_whole_in_the_csv(write_json: Write,
     assert "The first 300 of 600 rows; all follow from results.csv." in page
     assert len(pd.read_csv(tmp_path / "out" / "results.csv")) == 600
     assert len(page) < 5 * 2**20
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.5, "0.50"),
-        (33.4, "33"),
-        (1234.5, "1,200"),
-        (0.000025, "0.000025"),
-        (-0.0996, "-0.10"),
-        (0, "0"),
-        (9.96, "10"),
-    ],
-)
-def test_two_significant_digits_never_have_an_exponent(value: float, text: str) -> None:
-    assert number(value, ".2g") == text
 
 
 def test_several_machines_stand_side_by_side(write_json: Write, tmp_path: Path) -> None:

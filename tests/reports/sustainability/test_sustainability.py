@@ -1,7 +1,6 @@
 """The statement against figures by hand: 20 J a request on a grid of 360 g a kWh are two milligrams."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from bench.record import Record
 from reports.data.glossary import ESTIMATED
 from reports.data.load import load
+from reports.data.part import parts
 from reports.page.write import write_report
 from reports.sustainability.statement import (
     NO_GUARANTEE,
@@ -18,9 +18,7 @@ from reports.sustainability.statement import (
     Statement,
     statement,
 )
-from tests.reports.conftest import step_record, unlearning_record
-
-Write = Callable[..., Path]
+from tests.reports.conftest import PartOf, Write, step_record, unlearning_record
 
 
 def costing(record: Record, joules: float, seconds: float = 1.5, mib: int = 2) -> Record:
@@ -30,8 +28,8 @@ def costing(record: Record, joules: float, seconds: float = 1.5, mib: int = 2) -
     return record.model_copy(update={"completion": completion, "memory": memory})
 
 
-def of(write_json: Write, records: list[Record]) -> Statement:
-    found = statement(load([write_json(records)]))
+def of(part_of: PartOf, records: list[Record]) -> Statement:
+    found = statement(part_of(records))
     assert found is not None
     return found
 
@@ -50,8 +48,8 @@ def trio(joules: float = 20.0, mib: int = 1) -> list[Record]:
     return [*ours, *theirs, *(costing(unlearning_record("retrain", seed), 40.0, 6.0) for seed in range(3))]
 
 
-def test_a_request_is_in_the_units_it_says(write_json: Write) -> None:
-    row = rows(of(write_json, trio()), "One erasure request")["zo-ga"]
+def test_a_request_is_in_the_units_it_says(part_of: PartOf) -> None:
+    row = rows(of(part_of, trio()), "One erasure request")["zo-ga"]
     assert row["complete"] == "3 of 3"
     assert row["energy, J (estimated)"] == "20"
     assert row["SCI, mg CO2e"] == "2.0"  # 20 J / 3.6e6 J/kWh * 360 g/kWh = 2e-3 g
@@ -62,13 +60,13 @@ def test_a_request_is_in_the_units_it_says(write_json: Write) -> None:
     assert (row["process, MiB"], row["process fits into"]) == ("n/a", "n/a")
 
 
-def test_a_thousand_requests_are_a_thousand_times_one(write_json: Write) -> None:
-    row = rows(of(write_json, trio(joules=36.0)), "A thousand erasure requests")["zo-ga"]
+def test_a_thousand_requests_are_a_thousand_times_one(part_of: PartOf) -> None:
+    row = rows(of(part_of, trio(joules=36.0)), "A thousand erasure requests")["zo-ga"]
     assert (row["energy, kWh"], row["CO2e, g"], row["time, h"]) == ("0.010", "3.6", "0.42")
 
 
-def test_the_basis_has_shares_with_their_boundary_window_and_grid(write_json: Write) -> None:
-    row = rows(of(write_json, trio()), "Where the energy figures come from")["zo-ga"]
+def test_the_basis_has_shares_with_their_boundary_window_and_grid(part_of: PartOf) -> None:
+    row = rows(of(part_of, trio()), "Where the energy figures come from")["zo-ga"]
     assert row["basis"] == "estimated"
     assert row["processor, J"] == "15 (estimated, process)"
     assert row["memory, J"] == "5.0 (estimated, machine)"
@@ -76,8 +74,8 @@ def test_the_basis_has_shares_with_their_boundary_window_and_grid(write_json: Wr
     assert (row["window, s"], row["grid, g CO2e/kWh"]) == ("2.0", "360 (FRA)")
 
 
-def test_the_search_is_apart_and_what_was_erased_is_named(write_json: Write) -> None:
-    found = of(write_json, trio())
+def test_the_search_is_apart_and_what_was_erased_is_named(part_of: PartOf) -> None:
+    found = of(part_of, trio())
     search = rows(found, "The search for learning rates")["zo-ga"]
     assert (search["time, s"], search["energy, J"], search["basis"]) == ("60.0", "300", "estimated")
     erased = rows(found, "What was to be forgotten")
@@ -85,22 +83,22 @@ def test_the_search_is_apart_and_what_was_erased_is_named(write_json: Write) -> 
     assert erased["2"]["hash"] == f"{2:064x}"
 
 
-def test_every_arm_but_retrain_has_its_rates(write_json: Write) -> None:
-    found = rows(of(write_json, trio()), "What each arm was run with")
+def test_every_arm_but_retrain_has_its_rates(part_of: PartOf) -> None:
+    found = rows(of(part_of, trio()), "What each arm was run with")
     rates = {arm: (row["learning rate"], row["size of the perturbation"]) for arm, row in found.items()}
     assert rates == {"zo-ga": ("0.01", "0.001"), "fo-ga": ("0.01", "n/a")}
 
 
-def test_if_it_costs_more_the_first_sentence_says_so_and_what_that_buys(write_json: Write) -> None:
-    assert of(write_json, trio(joules=70.0)).headline == (
+def test_if_it_costs_more_the_first_sentence_says_so_and_what_that_buys(part_of: PartOf) -> None:
+    assert of(part_of, trio(joules=70.0)).headline == (
         "cnn digits b4 class:3: an erasure by zo-ga takes 7.0 times the energy (estimated) of one by fo-ga to the same "
         "level of forgetting; what that buys is a step that peaks at 0.50 times fo-ga's live tensors. Retraining from "
         "scratch, which is exact, takes less energy: an erasure by zo-ga takes 1.8 times as much.",
     )
 
 
-def test_if_it_costs_less_nothing_is_bought(write_json: Write) -> None:
-    (sentence,) = of(write_json, trio(joules=5.0)).headline
+def test_if_it_costs_less_nothing_is_bought(part_of: PartOf) -> None:
+    (sentence,) = of(part_of, trio(joules=5.0)).headline
     assert "takes 0.50 times the energy (estimated) of one by fo-ga" in sentence
     assert (
         "; it has a step that peaks at 0.50 times fo-ga's live tensors. Retraining from scratch takes more energy"
@@ -108,8 +106,8 @@ def test_if_it_costs_less_nothing_is_bought(write_json: Write) -> None:
     )
 
 
-def test_a_peak_that_is_no_less_is_not_called_a_gain(write_json: Write) -> None:
-    (sentence,) = of(write_json, trio(joules=70.0, mib=4)).headline
+def test_a_peak_that_is_no_less_is_not_called_a_gain(part_of: PartOf) -> None:
+    (sentence,) = of(part_of, trio(joules=70.0, mib=4)).headline
     assert "; it buys nothing: it has a step that peaks at 2.00 times fo-ga's live tensors. " in sentence
 
 
@@ -119,12 +117,12 @@ def attacked(record: Record, mia: float | None, relearned: int | None) -> Record
     return record.model_copy(update={"quality": quality})
 
 
-def test_the_evidence_of_forgetting_is_said_beside_retrains(write_json: Write) -> None:
+def test_the_evidence_of_forgetting_is_said_beside_retrains(part_of: PartOf) -> None:
     """Means over the seeds: attackers by hand 60 and 70 %, 80 and 90 %; back in 2 and 4 steps, and in 10 and 30."""
     records = [attacked(unlearning_record("zo-ga", seed), 60.0 + 10 * seed, 2 + 2 * seed) for seed in (0, 1)]
     records += [attacked(unlearning_record("retrain", seed), 80.0 + 10 * seed, 10 + 20 * seed) for seed in (0, 1)]
     records += [unlearning_record("fo-ga", 0), unlearning_record("zo-ga", 2, completed=None)]
-    assert of(write_json, records).evidence == (
+    assert of(part_of, records).evidence == (
         "cnn digits b4 class:3: the error on the forget set is 90.5 % after zo-ga, 90.0 % after fo-ga and 90.5 % after "
         "retrain; the accuracy on the rest is 80.5 % after zo-ga, 80.0 % after fo-ga and 80.5 % after retrain; the "
         "share of the forget set that an attacker takes for unseen is 65.0 % after zo-ga and 85.0 % after retrain; the "
@@ -132,58 +130,58 @@ def test_the_evidence_of_forgetting_is_said_beside_retrains(write_json: Write) -
     )
 
 
-def test_relearning_what_retrain_knows_shows_nothing(write_json: Write) -> None:
+def test_relearning_what_retrain_knows_shows_nothing(part_of: PartOf) -> None:
     records = [attacked(unlearning_record(arm, 0), None, 0) for arm in ("zo-ga", "retrain")]
-    assert of(write_json, records).evidence == (
+    assert of(part_of, records).evidence == (
         "cnn digits b4 class:3: the error on the forget set is 90.0 % after zo-ga and 90.0 % after retrain; the "
         "accuracy on the rest is 80.0 % after zo-ga and 80.0 % after retrain; relearning shows nothing here, as a "
         "model that never saw the samples knows nearly all of them.",
     )
 
 
-def test_without_quality_there_is_no_evidence(write_json: Write) -> None:
-    assert of(write_json, [record.model_copy(update={"quality": None}) for record in trio()]).evidence == ()
+def test_without_quality_there_is_no_evidence(part_of: PartOf) -> None:
+    assert of(part_of, [record.model_copy(update={"quality": None}) for record in trio()]).evidence == ()
 
 
-def test_the_cheapest_arm_within_the_same_memory_is_named(write_json: Write) -> None:
+def test_the_cheapest_arm_within_the_same_memory_is_named(part_of: PartOf) -> None:
     """fo-ga-head takes half a joule and no more memory; fo-ga takes less still, and more memory."""
     head = [costing(unlearning_record("fo-ga-head", seed), 0.5, mib=1) for seed in range(3)]
-    (sentence,) = of(write_json, [*trio(joules=70.0), *head]).headline
+    (sentence,) = of(part_of, [*trio(joules=70.0), *head]).headline
     assert sentence.endswith(
         " Of the arms that take no more memory, fo-ga-head takes the least energy: 0.50 J, with a peak of 1.00 MiB and "
         "81.0 % retain accuracy."
     )
     dear = [costing(unlearning_record("fo-ga-head", seed), 0.5, mib=2) for seed in range(3)]
-    (sentence,) = of(write_json, [*trio(joules=70.0), *dear]).headline
+    (sentence,) = of(part_of, [*trio(joules=70.0), *dear]).headline
     assert "Of the arms" not in sentence
 
 
-def test_an_estimate_is_said_to_add_nothing_to_the_time(write_json: Write) -> None:
-    assert f"{ESTIMATED} {TWO_PASSES}" in of(write_json, trio()).notes
+def test_an_estimate_is_said_to_add_nothing_to_the_time(part_of: PartOf) -> None:
+    assert f"{ESTIMATED} {TWO_PASSES}" in of(part_of, trio()).notes
     measured = [record.model_copy(update={"energy": as_measured(record)}) for record in trio()]
-    assert not any(ESTIMATED in note for note in of(write_json, measured).notes)
-    assert of(write_json, measured).notes[-1] == NO_GUARANTEE
+    assert not any(ESTIMATED in note for note in of(part_of, measured).notes)
+    assert of(part_of, measured).notes[-1] == NO_GUARANTEE
 
 
-def test_arms_without_a_search_on_record_are_named(write_json: Write) -> None:
+def test_arms_without_a_search_on_record_are_named(part_of: PartOf) -> None:
     """The fixture's run has one for zo-ga; fo-ga-matched takes zo-ga's rate, and Retrain has none."""
     records = [*trio(), unlearning_record("salun", 0), unlearning_record("fo-ga-matched", 0)]
-    assert "No search for the learning rates of fo-ga, salun is on record." in of(write_json, records).notes
+    assert "No search for the learning rates of fo-ga, salun is on record." in of(part_of, records).notes
 
 
-def test_where_nothing_completed_nothing_is_said_of_metering(write_json: Write) -> None:
-    notes = of(write_json, [unlearning_record("zo-ga", 0, completed=None)]).notes
+def test_where_nothing_completed_nothing_is_said_of_metering(part_of: PartOf) -> None:
+    notes = of(part_of, [unlearning_record("zo-ga", 0, completed=None)]).notes
     assert NOTHING_COMPLETED in notes
     assert NOT_METERED not in notes
 
 
-def test_where_there_was_nothing_to_forget_nothing_was_erased(write_json: Write) -> None:
+def test_where_there_was_nothing_to_forget_nothing_was_erased(part_of: PartOf) -> None:
     """Such a seed is counted apart and lends no nought to a mean."""
     nothing = unlearning_record("zo-ga", 1).model_dump()
     nothing["completion"] |= {"step": 0, "joules": 0.0, "seconds": 0.0}
     nothing["energy"] = None
     records = [costing(unlearning_record("zo-ga", 0), 20.0), Record.model_validate(nothing)]
-    row = rows(of(write_json, records), "One erasure request")["zo-ga"]
+    row = rows(of(part_of, records), "One erasure request")["zo-ga"]
     assert row["complete"] == "1 of 1 (1 had nothing to forget)"
     assert (row["energy, J (estimated)"], row["SCI, mg CO2e"]) == ("20", "2.0")
 
@@ -193,9 +191,9 @@ def as_measured(record: Record) -> object:
     return record.energy.model_copy(update={"basis": "measured"})
 
 
-def test_without_energy_time_is_compared_and_nothing_is_made_up(write_json: Write) -> None:
+def test_without_energy_time_is_compared_and_nothing_is_made_up(part_of: PartOf) -> None:
     records = [record.model_copy(update={"energy": None, "completion": without_joules(record)}) for record in trio()]
-    found = of(write_json, records)
+    found = of(part_of, records)
     assert "takes 1.0 times the time of one by fo-ga" in found.headline[0]
     assert found.headline[0].endswith("takes more time: an erasure by zo-ga takes 0.25 times as much.")
     assert found.model_cards == ()
@@ -210,8 +208,8 @@ def without_joules(record: Record) -> object:
     return record.completion.model_copy(update={"joules": None})
 
 
-def test_the_model_card_block_is_in_grams(write_json: Write) -> None:
-    (card,) = of(write_json, trio()).model_cards
+def test_the_model_card_block_is_in_grams(part_of: PartOf) -> None:
+    (card,) = of(part_of, trio()).model_cards
     assert card.title == "cnn digits b4 class:3, zo-ga, one erasure request"
     assert card.yaml == (
         "co2_eq_emissions:\n"
@@ -223,11 +221,11 @@ def test_the_model_card_block_is_in_grams(write_json: Write) -> None:
     )
 
 
-def test_runs_that_never_completed_are_counted_and_lend_no_figure(write_json: Write) -> None:
+def test_runs_that_never_completed_are_counted_and_lend_no_figure(part_of: PartOf) -> None:
     records = [*trio()[1:], unlearning_record("zo-ga", 0, completed=None)]
-    assert rows(of(write_json, records), "One erasure request")["zo-ga"]["complete"] == "2 of 3"
+    assert rows(of(part_of, records), "One erasure request")["zo-ga"]["complete"] == "2 of 3"
     never = [record for record in trio() if record.case.method != "zo-ga"] + [unlearning_record("zo-ga", 0, None)]
-    found = of(write_json, never)
+    found = of(part_of, never)
     assert found.headline == (
         "cnn digits b4 class:3: there is no seed with which both completed; zo-ga with 0 of 1 and fo-ga with 3 of 3.",
     )
@@ -236,7 +234,8 @@ def test_runs_that_never_completed_are_counted_and_lend_no_figure(write_json: Wr
 
 def test_without_erasures_there_is_no_statement_and_the_files_say_why(write_json: Write, tmp_path: Path) -> None:
     results = load([write_json([step_record("zo-ga", 1)])])
-    assert statement(results) is None
+    (part,) = parts(results)
+    assert statement(part) is None
     write_report(results, tmp_path / "out")
     assert "No statement: this run has no whole erasures." in (tmp_path / "out" / "sustainability.md").read_text()
 

@@ -1,0 +1,94 @@
+"""The whole erasures: which completed, and what they cost, also beside Retrain and in CO2e, by setting and arm."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+
+import pandas as pd
+
+from reports.data.arms import RETRAIN, places
+from reports.data.load import MIB
+
+JOULES_PER_KWH = 3.6e6
+SHARED = {
+    "forwards": "completion.forward_equivalents",
+    "time": "completion.seconds",
+    "energy": "completion.joules",
+    "peak": "mib",
+}
+QUALITIES = {"UA": "quality.ua", "RA": "quality.ra", "TA": "quality.ta", "MIA": "quality.mia"}
+
+
+@dataclass(frozen=True)
+class ArmRuns:
+    """An arm's runs in a setting.
+
+    Attributes:
+        setting, arm: model, data, batch size and scenario; what was run there.
+        runs, done: a row a seed; those that reached completion, and had something to forget.
+    """
+
+    setting: str
+    arm: str
+    runs: pd.DataFrame
+    done: pd.DataFrame
+
+    @property
+    def complete(self) -> str:
+        """How many of the runs reached completion, of those that had something to forget."""
+        idle = int((self.runs["completion.step"] == 0).sum())
+        counts = f"{len(self.done)} of {len(self.runs) - idle}"
+        return f"{counts} ({idle} had nothing to forget)" if idle else counts
+
+
+def completed(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that reached completion, and had something to forget."""
+    return runs[(runs["completion.reached"] == True) & (runs["completion.step"] > 0)]  # noqa: E712
+
+
+def by_arm(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Setting, arm and its rows: settings as they come, arms in the order of every figure."""
+    for setting, of_setting in rows.groupby("setting", sort=False):
+        for arm in places(of_setting["method"]):
+            yield str(setting), arm, of_setting[of_setting["method"] == arm]
+
+
+def arm_runs(runs: pd.DataFrame) -> Iterator[ArmRuns]:
+    """The runs by setting and arm, in that order."""
+    for setting, arm, of_arm in by_arm(runs):
+        yield ArmRuns(setting, arm, of_arm, completed(of_arm))
+
+
+def by_setting(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, ArmRuns]]]:
+    """Each setting and its arms by name."""
+    for setting, of_setting in groupby(arms, key=attrgetter("setting")):
+        yield setting, {one.arm: one for one in of_setting}
+
+
+def with_costs(runs: pd.DataFrame) -> pd.DataFrame:
+    """With what follows from the figures of a run and of Retrain with the same setting and seed.
+
+    The columns `mib`, the peak; "... share", a figure over Retrain's; "... gap", a quality minus Retrain's, in points;
+    `intensity`, in grams of CO2e a kWh; and `co2e`, in grams, of one request.
+    """
+    runs = runs.assign(mib=pd.to_numeric(runs["memory.tensor_peak_bytes"]) / MIB)
+    retrained = _retrain_of(runs)
+    joules = pd.to_numeric(runs["energy.joules_per_step"])
+    intensity = pd.to_numeric(runs["energy.co2e_g_per_step"]) / joules * JOULES_PER_KWH
+    spent = pd.to_numeric(runs["completion.joules"])
+    co2e = (spent * intensity / JOULES_PER_KWH).mask(spent == 0, 0.0)
+    shares = {
+        f"{column} share": pd.to_numeric(runs[column]) / retrained[column].where(retrained[column] > 0)
+        for column in SHARED.values()
+    }
+    gaps = {f"{column} gap": pd.to_numeric(runs[column]) - retrained[column] for column in QUALITIES.values()}
+    return runs.assign(intensity=intensity, co2e=co2e, **shares, **gaps)
+
+
+def _retrain_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """Retrain's figures with the same setting and seed for every row; NaN where it was not run."""
+    keys, figures = ["setting", "seed"], [*SHARED.values(), *QUALITIES.values()]
+    retrained = runs[runs["method"] == RETRAIN].set_index(keys)[figures].apply(pd.to_numeric)
+    beside: pd.DataFrame = retrained.reindex(pd.MultiIndex.from_frame(runs[keys]))
+    return beside.set_axis(runs.index)

@@ -1,0 +1,79 @@
+"""What the figures of whole erasures up to completion show, against the records by hand."""
+
+from matplotlib.axes import Axes
+
+from bench.record import Record
+from reports.figures import style
+from reports.figures.erasures import completion_cost, pareto, quality_gaps
+from tests.reports.conftest import MIB, PartOf, unlearning_record, weighing
+
+
+def worth(record: Record, **quality: float) -> Record:
+    assert record.quality is not None
+    return record.model_copy(update={"quality": record.quality.model_copy(update=quality)})
+
+
+def costing(record: Record, seconds: float) -> Record:
+    assert record.completion is not None
+    return record.model_copy(update={"completion": record.completion.model_copy(update={"seconds": seconds})})
+
+
+def large_marks(axes: Axes) -> dict[str, tuple[float, float]]:
+    """Where the means stand, by colour."""
+    marks = [line for line in axes.lines if line.get_markersize() == 8 and line.get_linestyle() == "None"]
+    return {str(line.get_color()): (float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in marks}
+
+
+def test_cost_is_drawn_as_a_share_of_retrains(part_of: PartOf) -> None:
+    """1 and 3 s, of 4 and 4 s: the mean of a quarter and three quarters."""
+    records = [costing(unlearning_record("zo-ga", seed), 1.0 + 2 * seed) for seed in (0, 1)]
+    records += [costing(unlearning_record("retrain", seed), 4.0) for seed in (0, 1)]
+    drawing = completion_cost(part_of(records).done)
+    assert drawing is not None
+    time = next(axes for axes in drawing.figure.axes if axes.get_xlabel() == "time / Retrain's")
+    assert large_marks(time) == {style.OKABE_ITO[2]: (0.5, 0.0)}
+
+
+def test_quality_is_drawn_as_a_gap_to_retrain_of_the_same_seed(part_of: PartOf) -> None:
+    records = [worth(unlearning_record("zo-ga", seed), ra=70.0 + 10 * seed) for seed in (0, 1)]
+    records += [worth(unlearning_record("retrain", seed), ra=95.0 + seed) for seed in (0, 1)]
+    drawing = quality_gaps(part_of(records).done)
+    assert drawing is not None
+    kept = next(axes for axes in drawing.figure.axes if axes.get_xlabel() == "RA (points)")
+    assert large_marks(kept) == {style.OKABE_ITO[2]: (-20.5, 0.0)}
+
+
+def test_without_retrain_there_is_nothing_to_compare_with(part_of: PartOf) -> None:
+    part = part_of([unlearning_record("zo-ga", 0)])
+    assert completion_cost(part.done) is None
+    assert quality_gaps(part.done) is None
+
+
+def test_the_line_joins_the_arms_that_no_other_beats(part_of: PartOf) -> None:
+    """Less memory and more kept is better; an arm that equals another in both is beaten by neither."""
+    points = {
+        "fo-ga": (4, 90.0),
+        "zo-ga": (1, 80.0),
+        "fo-ga-head": (1, 85.0),  # beats zo-ga
+        "salun": (5, 90.0),  # beaten by fo-ga
+        "finetune": (8, 95.0),
+        "l1-sparse": (8, 95.0),
+    }
+    records = [weighing(worth(unlearning_record(arm, 0), ra=kept), mib * MIB) for arm, (mib, kept) in points.items()]
+    part = part_of(records)
+    found = part.pareto_points.set_index("method")["front"].to_dict()
+    assert found == {
+        "fo-ga": True,
+        "zo-ga": False,
+        "fo-ga-head": True,
+        "salun": False,
+        "finetune": True,
+        "l1-sparse": True,
+    }
+    drawing = pareto(part.pareto_points)
+    assert drawing is not None
+    assert len(drawing.figure.axes) == 1
+
+
+def test_a_run_that_never_completed_keeps_nothing(part_of: PartOf) -> None:
+    assert pareto(part_of([unlearning_record("zo-ga", 0, completed=None)]).pareto_points) is None
