@@ -1,4 +1,6 @@
-"""`python -m reports [benchmark.json ...] [--out DIR]` draws the report; `python -m reports compare A.json B.json`."""
+"""`python -m reports [benchmark.json ...] [--out DIR]` draws the report; `compare A.json B.json` says what changed
+between two runs; `readme` puts the committed results into the documents.
+"""
 
 import argparse
 import sys
@@ -8,6 +10,7 @@ from bench.record import UnreadableJsonError
 from reports.compare import NothingInCommonError, as_text, compare
 from reports.data.load import load
 from reports.page.write import NotWrittenError, write_report
+from reports.readme.write import write_documents
 
 LATEST = Path(__file__).resolve().parent / "latest"
 
@@ -16,7 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code, 2 if something given cannot be used."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _compare(given[1:]) if given[:1] == ["compare"] else _draw(given)
+        command = {"compare": _compare, "readme": _readme}.get(given[0]) if given else None
+        return _draw(given) if command is None else command(given[1:])
     except (UnreadableJsonError, NothingInCommonError, NotWrittenError) as error:
         sys.stderr.write(f"reports: {error}\n")
         return 2
@@ -44,6 +48,15 @@ def _compare(given: list[str]) -> int:
     parser.add_argument("after", type=Path, help="a later one")
     options = parser.parse_args(given)
     sys.stdout.write(as_text(compare(options.before, options.after)))
+    return 0
+
+
+def _readme(given: list[str]) -> int:
+    argparse.ArgumentParser(
+        prog="python -m reports readme", description="Write the results of reports/gallery/ into the README files."
+    ).parse_args(given)
+    for path in write_documents():
+        sys.stdout.write(f"{path}\n")
     return 0
 
 

@@ -1,4 +1,5 @@
-"""The verdicts: the paper's three claims, each as tests whose rules were fixed in the profile before the run.
+"""The verdicts: the paper's three claims, each as tests whose rules were fixed in the profile before the run; and the
+bars that the time of a step is held against.
 
 A test compares zeroth- with first-order ascent seed by seed, in one setting (model, data, batch size, scenario), and
 sets the 95 % t-interval of the mean against a bound. It shows nothing where a seed lacks the figure, because a run did
@@ -15,7 +16,7 @@ from typing import Literal
 import pandas as pd
 from scipy import stats
 
-from bench.record import Rules
+from bench.record import TWO_FORWARDS, Rules, StepBar
 from reports.data.arms import FIRST, MATCHED, ZEROTH
 from reports.data.erasures import ArmRuns, by_setting
 from reports.data.load import ratio, value_of
@@ -208,3 +209,38 @@ def _test(statistic: Statistic, setting: str, runs: dict[str, pd.DataFrame], rul
     seeds = [seed for seed in zeroth.index if seed in first.index]
     values = pd.Series([statistic.of_pair(zeroth.loc[seed], first.loc[seed]) for seed in seeds], dtype=float)
     return Test(statistic, setting, t_interval(values), len(seeds), statistic.bound(rules))
+
+
+@dataclass(frozen=True)
+class BarTest:
+    """A bar of step time at one batch size, and the step that it is held against.
+
+    Attributes:
+        bar, batch_size: which one.
+        bound: the bar itself.
+        ratio: the median time over what the bar names; NaN where the step was not timed.
+    """
+
+    bar: StepBar
+    batch_size: int
+    bound: float
+    ratio: float
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the ratio is on the bar's side; None where it is not known."""
+        if math.isnan(self.ratio):
+            return None
+        return self.ratio >= self.bound if self.bar.at_most is None else self.ratio <= self.bound
+
+
+def bar_tests(steps: pd.DataFrame, rules: Rules) -> Iterator[BarTest]:
+    """Every bar of the rules at every batch size, in their order."""
+    taken = {
+        (str(row["model"]), int(row["batch_size"]), str(row["method"])): value_of(row, "time.times_two_forwards")
+        for _, row in steps.iterrows()
+    }
+    for bar in rules.step_time:
+        for batch_size, bound in zip(bar.batch_sizes, bar.at_most or bar.at_least or (), strict=True):
+            time, other = (taken.get((bar.model, batch_size, arm), math.nan) for arm in (bar.method, bar.over))
+            yield BarTest(bar, batch_size, bound, time if bar.over == TWO_FORWARDS else ratio(time, other))

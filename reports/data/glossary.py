@@ -54,3 +54,8 @@ def listed(words: Iterable[str]) -> str:
 def distinct(values: pd.Series) -> str:
     """The different words of a column, joined; empty if there are none."""
     return " and ".join(sorted(values.dropna().unique()))
+
+
+def image_sizes(cases: pd.DataFrame) -> str:
+    """Height and width of the images in pixels, each size once."""
+    return " or ".join(f"{size}x{size}" for size in sorted(cases["image_size"].unique()))

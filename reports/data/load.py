@@ -48,7 +48,7 @@ def load(paths: Sequence[Path]) -> Results:
     for number, (run, records) in enumerate(files, start=1):
         rules = {f"rules.{name}": bound for name, bound in run.rules if name != "step_time"}
         for record in records:
-            cases.append({"run": number, "setting": _setting(record.case), **_flat(record), **rules})
+            cases.append({"run": number, "setting": record.case.setting, **_flat(record), **rules})
             if record.curve is not None:
                 curves.append((number, record, record.curve))
     return Results(tuple(run for run, _ in files), pd.DataFrame(cases), _evaluations(curves))
@@ -61,7 +61,8 @@ def read(path: Path) -> tuple[Run, list[Record]]:
         UnreadableJsonError: it cannot be used.
     """
     run, records = read_benchmark_json(path)
-    return _printable(run), [_printable(record) for record in records]
+    lines = map(_printable, run.profile_text.expandtabs().splitlines())
+    return _printable(run).model_copy(update={"profile_text": "\n".join(lines)}), list(map(_printable, records))
 
 
 def categories(cases: pd.DataFrame) -> list[str]:
@@ -148,7 +149,7 @@ def _evaluations(curves: Sequence[tuple[int, Record, Curve]]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "run": repeated(number for number, *_ in curves),
-            "setting": repeated(_setting(record.case) for _, record, _ in curves),
+            "setting": repeated(record.case.setting for _, record, _ in curves),
             **{name: repeated(getattr(record.case, name) for _, record, _ in curves) for name in Case.model_fields},
         }
     ).infer_objects()
@@ -157,8 +158,3 @@ def _evaluations(curves: Sequence[tuple[int, Record, Curve]]) -> pd.DataFrame:
     completed = [record.completion.step if record.completion is not None else None for _, record, _ in curves]
     frame["relative_step"] = frame["step"] / repeated(step or math.nan for step in completed).astype(float)
     return frame
-
-
-def _setting(case: Case) -> str | None:
-    words = (case.model, case.dataset_kind, f"b{case.batch_size}", case.scenario)
-    return None if case.scenario is None else " ".join(map(str, words))

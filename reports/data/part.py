@@ -10,7 +10,7 @@ from functools import cached_property
 import pandas as pd
 
 from bench.record import Rules, Run
-from reports.data.claims import Claim, claims
+from reports.data.claims import BarTest, Claim, bar_tests, claims
 from reports.data.erasures import ArmRuns, arm_runs, completed, with_costs
 from reports.data.load import Results
 from reports.data.points import drawn, largest_batches, pareto_points
@@ -48,6 +48,11 @@ class Part:
     def steps(self) -> pd.DataFrame:
         """The cases that are single steps."""
         return self.cases[self.cases["kind"] == "step"]
+
+    @cached_property
+    def bars(self) -> tuple[BarTest, ...]:
+        """The bars of step time, each with the step that it is held against."""
+        return tuple(bar_tests(self.steps, self.rules))
 
     @cached_property
     def largest_batches(self) -> pd.DataFrame:

@@ -21,7 +21,14 @@ from reports.tables.erasures import (
     quality_table,
     stability_table,
 )
-from reports.tables.steps import composition_table, energy_comparison, memory_comparison, step_table, time_comparison
+from reports.tables.steps import (
+    bar_table,
+    composition_table,
+    energy_comparison,
+    memory_comparison,
+    step_table,
+    time_comparison,
+)
 from reports.tables.table import Table
 
 
@@ -52,7 +59,7 @@ class Subject:
         cases: those that it is about.
         of: the column whose values a figure has room for some of, a panel or a row each.
         most: how many of them the page shows.
-        pairs, last: figures with their tables; the table after them.
+        pairs, last: figures with their tables; the tables after them.
         missing: why a run may have none of all this, in a sentence.
     """
 
@@ -61,7 +68,7 @@ class Subject:
     of: str
     most: int
     pairs: tuple[Pair, ...]
-    last: Callable[[Part], Table | None]
+    last: tuple[Callable[[Part], Table | None], ...]
     missing: str
 
 
@@ -176,7 +183,7 @@ SUBJECTS = (
         of="model",
         most=MOST_IN_FILES,
         pairs=STEP_FIGURES,
-        last=step_table,
+        last=(bar_table, step_table),
         missing="This run has no single steps; those of quick and step-cost do.",
     ),
     Subject(
@@ -185,7 +192,7 @@ SUBJECTS = (
         of="setting",
         most=MOST_SETTINGS_IN_PAGE,
         pairs=ERASURE_FIGURES,
-        last=stability_table,
+        last=(stability_table,),
         missing="This run has no whole erasures; those of quick and digits do.",
     ),
 )

@@ -116,7 +116,7 @@ def _group(part: Part, subject: Subject, names: Labels) -> Group:
     )
     return Group(
         subject.title,
-        (*exhibits, Exhibit("", None, None, subject.last(part))),
+        (*exhibits, *(Exhibit("", None, None, tabulate(part)) for tabulate in subject.last)),
         subject.missing,
         undrawn if len(known) > subject.most else "",
     )

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
-from reports.data.claims import Claim
+from reports.data.claims import BarTest, Claim
 from reports.data.glossary import listed
 from reports.data.part import Part
 from reports.data.side_by_side import COLLAPSE, ENERGY, ENERGY_OF_RETRAIN, KEPT, PEAK, STEPS, TIME, TOW, Figure
 from reports.tables.side_by_side import TITLE, Compared, compared, not_compared
+from reports.tables.steps import BARS
 from reports.tables.table import anchor, range_text
 
 
@@ -44,7 +45,7 @@ def findings(part: Part) -> list[Finding]:
 
     Of many settings, the least and the greatest figures.
     """
-    found = list(_steps(part.steps))
+    found = [*_steps(part.steps), *_bars(part.bars)]
     for one in compared(part.side_by_side):
         found += _erasures(one)
         if len(one.settings) == 1:
@@ -100,6 +101,22 @@ def _steps(steps: pd.DataFrame) -> Iterator[Finding]:
             f"Time of a step, against {ZEROTH}",
             {"least ratio": ratios.min(), "greatest ratio": ratios.max(), "cases": len(ratios)},
         )
+
+
+def _bars(tests: Sequence[BarTest]) -> Iterator[Finding]:
+    """How many bars are met, and which are not."""
+    known = [test for test in tests if test.met is not None]
+    missed = [
+        f"{test.bar.method} over {test.bar.over}, {test.bar.model} batch {test.batch_size} ({test.ratio:.2f}, "
+        f"{'at most' if test.bar.at_least is None else 'at least'} {test.bound:.2f})"
+        for test in known
+        if not test.met
+    ]
+    if known:
+        text = f"Of {len(known)} bars of step time {len(known) - len(missed)} are met"
+        missing = f"; missed: {'; '.join(missed)}" if missed else ""
+        values = {"bars": len(known), "missed": len(missed)}
+        yield Finding("bars", f"{text}{missing}.", BARS, values)
 
 
 def _ratios(steps: pd.DataFrame, column: str, arm: str, other: str) -> pd.Series:

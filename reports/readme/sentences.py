@@ -7,7 +7,7 @@ import pandas as pd
 
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
 from reports.data.claims import Claim, Test
-from reports.data.glossary import listed
+from reports.data.glossary import image_sizes, listed
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
 from reports.readme.galleries import Galleries
@@ -28,8 +28,8 @@ def outcome(galleries: Galleries) -> str:
         f"`{FIRST}` and {number(energy.ratio, ENERGY.ratio)} times its energy ({number(share.ours, '.2g')} of what "
         f"retraining takes), and the model is worth {number(tow.ours, '.2f')} against {number(tow.theirs, '.2f')} "
         f"(ToW, retraining being 1); ascent on the last layer alone (`{HEAD}`) takes less of both and comes to "
-        f"{number(head['quality.tow'], '.2f')}, but what it forgot is back in {head['quality.relearn_steps']:.0f} steps "
-        f"of fine-tuning, where a retrained model needs {retrain['quality.relearn_steps']:.0f}."
+        f"{number(head['quality.tow'], '.2f')}, but what it forgot is back in {head['quality.relearn_steps']:.0f} "
+        f"steps of fine-tuning, where a retrained model needs {retrain['quality.relearn_steps']:.0f}."
     )
 
 
@@ -40,8 +40,8 @@ def caption(galleries: Galleries) -> str:
     seeds, erased = part.runs["seed"].nunique(), int(part.runs["erased.samples"].iloc[0])
     basis = " and ".join(sorted(part.done["energy.basis"].dropna().unique()))
     return (
-        f"{setting}: one class of {erased} images of {_sizes(part)} pixels forgotten to chance; means over {seeds} "
-        f"seeds, for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. These are "
+        f"{setting}: one class of {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over "
+        f"{seeds} seeds, for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. These are "
         f"{len(ARMS)} of {part.runs['method'].nunique()} arms; [all of them](reports/gallery/README.md)."
     )
 
@@ -66,15 +66,6 @@ def _verdict(claim: Claim) -> str:
 def _interval(test: Test) -> str:
     scenario = test.setting.split()[-1]
     return f"{interval_text(test.interval, '.2f')} for {scenario} (n = {test.interval.n})"
-
-
-def sizes(part: Part) -> str:
-    """Height and width of the images, each size once."""
-    return _sizes(part)
-
-
-def _sizes(part: Part) -> str:
-    return " or ".join(f"{size}x{size}" for size in sorted(part.cases["image_size"].unique()))
 
 
 def clipping(galleries: Galleries) -> str:
@@ -105,4 +96,5 @@ def edges(part: Part) -> str:
 
 def _means(part: Part, arm: str) -> pd.Series:
     done = next(one.done for one in part.arms if one.arm == arm)
-    return done[["quality.tow", "quality.relearn_steps"]].apply(pd.to_numeric).mean()
+    means: pd.Series = done[["quality.tow", "quality.relearn_steps"]].apply(pd.to_numeric).mean()
+    return means

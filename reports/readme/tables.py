@@ -1,12 +1,9 @@
-"""Tables for a reader of Markdown: every arm of a run in a line, and what the claims came to."""
-
-import math
+"""What only the documents show: every arm of a run in a line, and a count."""
 
 import pandas as pd
 
-from reports.data.arms import FIRST, ZEROTH
+from reports.data.arms import ZEROTH
 from reports.data.erasures import SHARED, ArmRuns
-from reports.data.load import value_of
 from reports.data.part import Part
 from reports.tables.table import MISSING, Table, number, spread
 
@@ -36,22 +33,8 @@ def _figures(one: ArmRuns) -> list[str]:
 
 def pool_alone(part: Part) -> tuple[int, int]:
     """In how many cases, of how many, a zeroth-order step peaks at inference's and its noise, to the byte."""
-    steps = part.steps.set_index(["model", "batch_size", "method"])
-    found = [
-        value_of(row, "memory.tensor_peak_bytes")
-        == value_of(steps.loc[(*where, "forward")], "memory.tensor_peak_bytes")
-        + value_of(row, "memory.tensor_by_category.noise")
-        for where, row in steps.xs(ZEROTH, level="method").iterrows()
-    ]
-    return sum(found), len(found)
-
-
-def fastest_and_slowest(part: Part) -> list[tuple[str, int, float, float]]:
-    """Model, batch, a zeroth-order step over two forwards and over first-order's, by the first ratio, ascending."""
-    steps = part.steps.set_index(["model", "batch_size", "method"])["time.times_two_forwards"].astype(float).unstack()
-    ordered = steps.sort_values(ZEROTH)
-    return [
-        (str(model), int(batch), float(row[ZEROTH]), float(row[ZEROTH] / row[FIRST]))
-        for (model, batch), row in ordered.iterrows()
-        if not math.isnan(row[ZEROTH])
-    ]
+    by_arm = {arm: cases.set_index(["model", "batch_size"]) for arm, cases in part.steps.groupby("method")}
+    peaks = {arm: pd.to_numeric(cases["memory.tensor_peak_bytes"]) for arm, cases in by_arm.items()}
+    noise = pd.to_numeric(by_arm[ZEROTH]["memory.tensor_by_category.noise"])
+    equal = peaks[ZEROTH] == (peaks["forward"] + noise).reindex(noise.index)
+    return int(equal.sum()), len(equal)

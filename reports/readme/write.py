@@ -1,4 +1,4 @@
-"""Putting the results into the documents: the marked places of README.md, and the whole of reports/gallery/README.md."""
+"""Putting the results into the documents: marked places of README.md, the whole of reports/gallery/README.md."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from reports.data.glossary import image_sizes
 from reports.figures import style
 from reports.readme import sentences, tables
 from reports.readme.galleries import FOLDER, Galleries, read_galleries
@@ -51,4 +52,5 @@ def _gallery(galleries: Galleries) -> str:
         undefined=StrictUndefined,
     )
     rooms = {"sentences": sentences, "tables": tables, "steps": steps, "erasures": erasures, "machine": machine}
-    return templates.get_template("gallery.md.j2").render(galleries=galleries, **rooms)
+    template = templates.get_template("gallery.md.j2")
+    return template.render(galleries=galleries, image_sizes=image_sizes, **rooms)

@@ -67,6 +67,7 @@ class Statement:
         model_cards: one a setting; empty where no energy is known.
         requests: the figures behind it, unrounded.
         search: what finding the learning rates took.
+        profile: the text of the profile that was run.
     """
 
     headline: tuple[str, ...]
@@ -76,6 +77,7 @@ class Statement:
     model_cards: tuple[ModelCard, ...]
     requests: tuple[Request, ...]
     search: tuple[TuningCost, ...]
+    profile: str
 
 
 TABLES: tuple[Callable[[Part], Table | None], ...] = (
@@ -100,6 +102,7 @@ def statement(part: Part) -> Statement | None:
         tuple(model_cards(part)),
         tuple(requests(part)),
         part.run.tuning,
+        part.run.profile_text,
     )
 
 
@@ -115,6 +118,7 @@ def as_data(said: Statement | None) -> dict[str, Any]:
         "software_carbon_intensity": SCI,
         "requests": [asdict(request) for request in said.requests],
         "search": [cost.model_dump() for cost in said.search],
+        "profile": said.profile,
         "model_cards": [asdict(card) for card in said.model_cards],
     }
 

@@ -1,5 +1,6 @@
 """The tables of the sustainability statement: one request, a thousand, where the energy comes from, search, samples."""
 
+import tomllib
 from collections.abc import Iterator
 
 import pandas as pd
@@ -74,12 +75,21 @@ def rate_table(part: Part) -> Table | None:
     ]
     matched = f"{MATCHED} runs with {ZEROTH}'s rate times the root of the number of parameters. "
     note = (
-        "Retrain is trained as the original was. "
-        f"{matched if any(arm.arm == MATCHED for arm in known) else ''}Everything else is in the profile, at the "
-        "commit named with the origin."
+        f"{_trained(part)} {matched if any(arm.arm == MATCHED for arm in known) else ''}Everything else is in the "
+        "profile, which stands in this statement as it was run."
     )
     columns = ("setting", "arm", *RATES.values())
     return Table("What each arm was run with", note, columns, tuple(rows)) if rows else None
+
+
+def _trained(part: Part) -> str:
+    """How the profile has the original and Retrain trained; both begin at what the model's builder gives."""
+    plans = tomllib.loads(part.run.profile_text)["unlearning"]
+    plans = [plans] if isinstance(plans, dict) else plans
+    said = dict.fromkeys(
+        f"{plan['model']}: {', '.join(f'{key} {value}' for key, value in plan['training'].items())}" for plan in plans
+    )
+    return f"The original and Retrain are trained by the profile's [unlearning.training] ({'; '.join(said)})."
 
 
 def thousand_table(part: Part) -> Table:

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 
 from reports.data.arms import FIRST, ZEROTH, places
-from reports.data.glossary import LEDGER_WORDS, distinct
+from reports.data.glossary import LEDGER_WORDS, distinct, image_sizes
 from reports.data.load import CATEGORY, MIB, categories, ratio, value_of
 from reports.data.part import Part
 from reports.tables.table import MISSING, Table, number
@@ -16,6 +16,7 @@ THREE_LEDGERS = (
     "Three ledgers of peak memory, never to be divided by one another: live tensors, exact; what torch's allocator "
     "handed out, kernel scratch included; what the operating system saw of a process, Python and torch included."
 )
+BARS = "The bars of step time"
 FORECAST = "A peak marked as a forecast was not measured: it follows from the shapes of the tensors alone."
 
 
@@ -41,7 +42,7 @@ def step_table(part: Part) -> Table | None:
     }
     country = distinct(steps["energy.country"])
     emissions = f"Emissions for the grid of {country}." if country else ""
-    note = f"{THREE_LEDGERS} Times two forwards: median and quartiles of the paired ratios. {emissions}"
+    note = f"{_images(part)} {THREE_LEDGERS} Times two forwards: median and quartiles of the paired ratios. {emissions}"
     rows = tuple(tuple(cell(row) for cell in columns.values()) for _, row in steps.iterrows())
     return Table("One step", note, tuple(columns), rows)
 
@@ -59,18 +60,36 @@ def time_comparison(part: Part) -> Table | None:
             ratios = (ratio(taken.get(arm, math.nan), taken[ZEROTH]) for arm in arms)
             rows.append((*where, _times_two_forwards(by_arm[ZEROTH]), *(number(each, ".2f") for each in ratios)))
     note = (
-        f"Over two forwards: median and quartiles of the paired ratios of {ZEROTH}. The other columns: the arm's "
-        f"median over two forwards, divided by {ZEROTH}'s; above 1 it takes longer."
+        f"{_images(part)} Over two forwards: median and quartiles of the paired ratios of {ZEROTH}. The "
+        f"other columns: the arm's median over two forwards, divided by {ZEROTH}'s; above 1 it takes longer."
     )
     columns = ("model", "batch", f"{ZEROTH} over two forwards", *(f"{arm} over {ZEROTH}" for arm in arms))
     return Table(f"Time of a step, against {ZEROTH}", note, columns, tuple(rows))
+
+
+def bar_table(part: Part) -> Table | None:
+    """The bars of step time, and whether they are met; None where the profile has none."""
+    rows = tuple(
+        (
+            test.bar.model,
+            str(test.batch_size),
+            f"{test.bar.method} over {test.bar.over}",
+            number(test.ratio, ".2f"),
+            f"at {'most' if test.bar.at_least is None else 'least'} {test.bound:.2f}",
+            {True: "met", False: "missed", None: MISSING}[test.met],
+        )
+        for test in part.bars
+    )
+    note = "Median times; the bars were written into the profile before the run."
+    return Table(BARS, note, ("model", "batch", "time of", "ratio", "bar", ""), rows) if rows else None
 
 
 def memory_comparison(part: Part, ledger: str = "tensor") -> Table | None:
     """Each arm's peak in one ledger, a row a model and batch size."""
     peak = _tensor_peak if ledger == "tensor" else partial(_peak, ledger=ledger)
     steps = part.steps.dropna(subset=[f"memory.{ledger}_peak_bytes"])
-    note = FORECAST if ledger == "tensor" and (steps["memory.tensor_basis"] == "forecast").any() else ""
+    forecast = ledger == "tensor" and (steps["memory.tensor_basis"] == "forecast").any()
+    note = f"{_images(part)} {FORECAST}" if forecast else _images(part)
     return _comparison(
         steps, f"memory.{ledger}_peak_bytes", f"Peak of {LEDGER_WORDS[ledger][0]} in a step, MiB", note, peak
     )
@@ -115,6 +134,11 @@ def _comparison(
         rows.append((*where, *(cells.get(arm, MISSING) for arm in arms), number(share, ".2f")))
     columns = ("model", "batch", *arms, f"{ZEROTH} over {FIRST}")
     return Table(title, note, columns, tuple(rows)) if rows else None
+
+
+def _images(part: Part) -> str:
+    """What networks made for larger images must be read with."""
+    return f"Images of {image_sizes(part.steps)} pixels."
 
 
 def _by_model_and_batch(steps: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, pd.Series]]]:
