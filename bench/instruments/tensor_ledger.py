@@ -86,7 +86,7 @@ class _Ledger(TorchDispatchMode):
     def _follow_sizes(self) -> None:
         for storage, entry in self._entries.items():
             if entry.size != (size := storage.nbytes()):
-                self._resize(entry, size)
+                _resize(self.live, entry, size)
 
     def _look_up_roles(self) -> None:
         self._file(self._parameters, "parameters")
@@ -107,13 +107,10 @@ class _Ledger(TorchDispatchMode):
         entry = self._entries.get(storage)
         if entry is None:
             entry = self._entries[storage] = _Entry(category)
-            weakref.finalize(storage, self._resize, entry, 0).atexit = False
-        self._resize(entry, storage.nbytes())
+            # Whom a finalizer knows lives as long as the storage: not the ledger, which holds the parameters.
+            weakref.finalize(storage, _resize, self.live, entry, 0).atexit = False
+        _resize(self.live, entry, storage.nbytes())
         return entry
-
-    def _resize(self, entry: "_Entry", size: int) -> None:
-        self.live[entry.category] += size - entry.size
-        entry.size = size
 
     def _see(self, values: Any) -> None:
         for tensor in _tensors(values):
@@ -133,6 +130,11 @@ class _Ledger(TorchDispatchMode):
 class _Entry:
     category: str
     size: int = 0
+
+
+def _resize(live: dict[str, int], entry: _Entry, size: int) -> None:
+    live[entry.category] += size - entry.size
+    entry.size = size
 
 
 def _tensors(values: Any) -> Iterable[Tensor]:

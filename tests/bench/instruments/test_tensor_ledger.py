@@ -1,7 +1,9 @@
 """The tensor ledger against peaks that are known in advance, to the byte."""
 
 import gc
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bench.arms.arm import Step, optimizer_step
 from bench.arms.table import prepare_step
+from bench.instruments.garbage import no_garbage
 from bench.instruments.stand_in import IDLE
 from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
 from bench.workloads.models import ImageSpec, build_model
@@ -373,6 +376,27 @@ def test_zeroth_order_takes_the_memory_of_inference_and_the_pool(name: str) -> N
     assert zeroth.pop("noise") <= 4 * 2**20
     floor.pop("noise")
     assert zeroth == floor
+
+
+def test_nothing_of_the_step_outlives_the_measurement() -> None:
+    """Neither the model nor a parameter or its gradient, without any collection of garbage."""
+    models, tensors = [], []
+
+    def prepare() -> Step:
+        made = linear_step("fo-ga")
+        models.append(weakref.ref(made.model))
+
+        def run() -> float:
+            loss = made.run()
+            tensors.extend(weakref.ref(of) for weight in made.model.parameters() for of in (weight, weight.grad))
+            return loss
+
+        return replace(made, run=run)
+
+    with no_garbage():
+        tensor_peak(prepare)
+        assert len(tensors) == 2 * 2
+        assert [dead() for dead in (*models, *tensors)] == [None] * (1 + 2 * 2)
 
 
 def test_the_ledger_reads_the_same_on_one_and_two_threads() -> None:
