@@ -41,8 +41,8 @@ def caption(galleries: Galleries) -> str:
     basis = " and ".join(sorted(part.done["energy.basis"].dropna().unique()))
     return (
         f"{setting}: one class of {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over "
-        f"{seeds} seeds, for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. These are "
-        f"{len(ARMS)} of {part.runs['method'].nunique()} arms; [all of them](reports/gallery/README.md)."
+        f"{seeds} seeds, for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. These "
+        f"are {len(ARMS)} of {part.runs['method'].nunique()} arms; [all of them](reports/gallery/README.md)."
     )
 
 

@@ -1,0 +1,120 @@
+"""The documents' numbers against the CSV files of the galleries, which other code writes; the figure against them."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from reports.figures import style
+from reports.readme.galleries import Galleries, read_galleries
+from reports.readme.headline import ARMS, headline
+from reports.readme.sentences import clipping, edges, outcome, verdicts
+from reports.readme.tables import overview, pool_alone
+from reports.readme.write import filled
+from tests.reports.conftest import GALLERY, shown
+
+
+@pytest.fixture(scope="module")
+def galleries() -> Galleries:
+    return read_galleries()
+
+
+def csv(name: str) -> pd.DataFrame:
+    """The rows of a gallery's erasures or steps, as anybody would read them."""
+    return pd.read_csv(GALLERY / name / "results.csv")
+
+
+def means(rows: pd.DataFrame, column: str) -> pd.Series:
+    """By arm, over the runs that completed with something to forget."""
+    done = rows[(rows["completion.reached"] == True) & (rows["completion.step"] > 0)]  # noqa: E712
+    return done.groupby("method")[column].mean()
+
+
+def test_the_sentence_of_the_readme_has_the_numbers_of_the_csv(galleries: Galleries) -> None:
+    said, rows = outcome(galleries), csv("images")
+    joules, peaks = means(rows, "completion.joules"), means(rows, "memory.tensor_peak_bytes")
+    retrain = rows[rows["method"] == "retrain"].set_index("seed")["completion.joules"]
+    ours = rows[rows["method"] == "zo-ga"].set_index("seed")["completion.joules"]
+    tow, back = means(rows, "quality.tow"), means(rows, "quality.relearn_steps")
+    assert f"{peaks['zo-ga'] / peaks['fo-ga']:.2f} times the memory" in said
+    assert f"{shown(joules['zo-ga'] / joules['fo-ga'], '.2g')} times its energy" in said
+    assert f"({shown((ours / retrain).mean(), '.2g')} of what retraining takes)" in said
+    assert f"worth {tow['zo-ga']:.2f} against {tow['fo-ga']:.2f}" in said
+    assert f"comes to {tow['fo-ga-head']:.2f}, but what it forgot is back in {back['fo-ga-head']:.0f} steps" in said
+    assert f"needs {back['retrain']:.0f}." in said
+
+
+def test_every_arm_of_a_run_is_in_its_overview(galleries: Galleries) -> None:
+    for name, part in galleries.everything.items():
+        rows = csv(name).dropna(subset=["scenario"])
+        found = {(row[0], row[1]) for row in overview(part).rows}
+        assert found == set(zip(rows["setting"], rows["method"], strict=True))
+
+
+def test_the_bars_of_the_figure_are_the_means_of_the_csv(galleries: Galleries) -> None:
+    style.use()
+    figure, rows = headline(galleries.images), csv("images")
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["zo-ga", "fo-ga", "fo-ga-head", "salun", "Retrain"]
+    share = rows.assign(
+        share=rows["completion.joules"]
+        / rows["seed"].map(rows[rows["method"] == "retrain"].set_index("seed")["completion.joules"]),
+        mib=rows["memory.tensor_peak_bytes"] / 2**20,
+    )
+    for axes, column in zip(figure.axes, ("mib", "share", "quality.tow"), strict=True):
+        expected = means(share, column)
+        assert bars(figure, figure.axes.index(axes)) == pytest.approx([expected[arm] for arm in ARMS])
+
+
+def bars(figure: Figure, panel: int) -> list[float]:
+    """The lengths of a panel's bars, from above."""
+    return [bar.get_width() for bar in sorted(figure.axes[panel].patches, key=lambda bar: bar.get_y())]
+
+
+def test_the_verdicts_are_those_of_the_pages(galleries: Galleries) -> None:
+    lines = list(verdicts(galleries))
+    assert len(lines) == 3
+    for name, part in (("photographs", galleries.images), ("digits", galleries.digits)):
+        for line, claim in zip(lines, part.claims, strict=True):
+            assert f"{name} **{claim.verdict}**" in line
+
+
+def test_clipped_runs_are_counted_as_the_csv_has_them(galleries: Galleries) -> None:
+    rows = pd.concat([csv("digits"), csv("images")]).dropna(subset=["stability.collapsed"])
+    rows = rows[(rows["completion.step"] > 0)]
+    clipped = rows[rows["method"].str.endswith("-clipped")]
+    said = clipping(galleries)
+    assert f"{(clipped['stability.collapsed'] == True).sum()} of {len(clipped)} clipped runs collapsed" in said  # noqa: E712
+    never = rows.groupby("method").filter(lambda of_arm: not (of_arm["stability.collapsed"] == True).any())  # noqa: E712
+    assert set(re.findall(r"`([a-z0-9-]+)` \(", said)) == set(never["method"])
+
+
+def test_arms_at_an_end_of_the_grid_are_named(galleries: Galleries) -> None:
+    rates = csv("images").groupby("method")["rate.lr"].first()
+    lowest = sorted(rates[rates == 3e-5].index)
+    said = edges(galleries.images)
+    assert lowest
+    assert all(f"`{arm}`" in said for arm in lowest)
+
+
+def test_the_count_of_steps_in_the_memory_of_inference_and_the_pool(galleries: Galleries) -> None:
+    rows = csv("step-cost").set_index(["model", "batch_size", "method"])
+    peaks, noise = rows["memory.tensor_peak_bytes"].unstack(), rows["memory.tensor_by_category.noise"].unstack()
+    equal = peaks["zo-ga"] == peaks["forward"] + noise["zo-ga"]
+    assert pool_alone(galleries.step_cost) == (equal.sum(), len(equal))
+
+
+def test_blocks_are_filled_and_an_unknown_one_is_refused() -> None:
+    text = "a\n<!-- one -->\nold\n<!-- end -->\nb\n<!-- two -->\n<!-- end -->\n"
+    new = filled(text, {"one": "1", "two": "2"})
+    assert new == "a\n<!-- one -->\n1\n<!-- end -->\nb\n<!-- two -->\n2\n<!-- end -->\n"
+    assert filled(new, {"one": "1", "two": "2"}) == new
+    with pytest.raises(KeyError, match="two"):
+        filled(text, {"one": "1"})
+
+
+def test_a_missing_gallery_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="step-cost"):
+        read_galleries(tmp_path)
