@@ -13,22 +13,28 @@ from reports.figures.style import INK, arm_style
 from reports.tables.table import number
 
 ARMS = (ZEROTH, FIRST, "fo-ga-head", "salun", RETRAIN)
-LABEL_ROOM = 1.35  # of an axis, for the numbers behind the bars
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One of the three bars: its words, its column, and how its numbers are written."""
+    """One of the three bars.
+
+    Attributes:
+        label, column: its words, and where its numbers are.
+        form: how they are written.
+        room: the length of the axis over the longest bar, for the numbers behind the bars.
+    """
 
     label: str
     column: str
     form: str
+    room: float
 
 
 MEASURES = (
-    Measure("peak of live tensors (MiB)", "mib", ".2f"),
-    Measure("energy over Retrain's", f"{SHARED['energy']} share", ".2g"),
-    Measure("ToW (1 is Retrain)", "quality.tow", ".2f"),
+    Measure("peak of live tensors (MiB)", "mib", ".2f", 1.35),
+    Measure("energy over Retrain's", f"{SHARED['energy']} share", ".2g", 1.35),
+    Measure("ToW (1 is Retrain)", "quality.tow", ".2f", 1.7),
 )
 HATCHES = {RETRAIN: "//"}
 
@@ -48,7 +54,7 @@ def headline(part: Part) -> Figure:
         for place, (arm, runs) in enumerate(arms.items()):
             _bar(axes, place, pd.to_numeric(runs[measure.column]).dropna(), measure, style.palette[arm], arm)
         axes.set_xlabel(measure.label)
-        axes.set_xlim(0, axes.get_xlim()[1] * LABEL_ROOM)
+        axes.set_xlim(0, axes.get_xlim()[1] * measure.room)
         axes.grid(visible=False, axis="y")
     panels[0].set_yticks(range(len(arms)), ["Retrain" if arm == RETRAIN else arm for arm in arms])
     panels[0].invert_yaxis()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from reports.data.arms import FIRST, RETRAIN, ZEROTH
+from reports.data.arms import FIRST, MATCHED, RETRAIN, ZEROTH
 from reports.data.claims import Claim, Test
 from reports.data.glossary import image_sizes, listed
 from reports.data.part import Part
@@ -22,12 +22,14 @@ def outcome(galleries: Galleries) -> str:
     """What came out of the photographs, in one sentence."""
     (both,) = galleries.images.side_by_side
     peak, energy, share, tow = (both.means[figure] for figure in (PEAK, ENERGY, ENERGY_OF_RETRAIN, TOW))
-    head, retrain = (_means(galleries.images, arm) for arm in (HEAD, RETRAIN))
+    zeroth, head, retrain = (_means(galleries.images, arm) for arm in (ZEROTH, HEAD, RETRAIN))
+    less = head / zeroth
     return (
-        f"To forget a class of photographs, `{ZEROTH}` takes {number(peak.ratio, PEAK.ratio)} times the memory of "
-        f"`{FIRST}` and {number(energy.ratio, ENERGY.ratio)} times its energy ({number(share.ours, '.2g')} of what "
-        f"retraining takes), and the model is worth {number(tow.ours, '.2f')} against {number(tow.theirs, '.2f')} "
-        f"(ToW, retraining being 1); ascent on the last layer alone (`{HEAD}`) takes less of both and comes to "
+        f"To forget a class of photographs, `{ZEROTH}` takes {number(peak.ratio, PEAK.ratio)} times the memory and "
+        f"{number(energy.ratio, ENERGY.ratio)} times the energy of `{FIRST}` ({number(share.ours, '.2g')} times that "
+        f"of retraining), and the model is worth {number(tow.ours, '.2f')} against {number(tow.theirs, '.2f')} (ToW, "
+        f"retraining being 1); ascent on the last layer alone (`{HEAD}`) takes {number(less['mib'], '.2f')} times the "
+        f"memory and {number(less['completion.joules'], '.1g')} times the energy of `{ZEROTH}` and comes to "
         f"{number(head['quality.tow'], '.2f')}, but what it forgot is back in {head['quality.relearn_steps']:.0f} "
         f"steps of fine-tuning, where a retrained model needs {retrain['quality.relearn_steps']:.0f}."
     )
@@ -40,9 +42,10 @@ def caption(galleries: Galleries) -> str:
     seeds, erased = part.runs["seed"].nunique(), int(part.runs["erased.samples"].iloc[0])
     basis = " and ".join(sorted(part.done["energy.basis"].dropna().unique()))
     return (
-        f"{setting}: one class of {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over "
-        f"{seeds} seeds, for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. These "
-        f"are {len(ARMS)} of {part.runs['method'].nunique()} arms; [all of them](reports/gallery/README.md)."
+        f"{part.run.description}. {setting}: one class of {erased} images of {image_sizes(part.runs)} pixels forgotten "
+        f"to chance; means over {seeds} seeds, for ToW with their range. Energy is {basis}; Retrain's peak is that of "
+        f"its training. These are {len(ARMS)} of {part.runs['method'].nunique()} arms; [all of "
+        "them](reports/gallery/README.md)."
     )
 
 
@@ -64,8 +67,10 @@ def _verdict(claim: Claim) -> str:
 
 
 def _interval(test: Test) -> str:
-    scenario = test.setting.split()[-1]
-    return f"{interval_text(test.interval, '.2f')} for {scenario} (n = {test.interval.n})"
+    scenario, interval = test.setting.split()[-1], test.interval
+    exact = interval.low == interval.high
+    text = number(interval.mean, ".2f") if exact else interval_text(interval, ".2f")
+    return f"{text} for {scenario} (n = {interval.n})"
 
 
 def clipping(galleries: Galleries) -> str:
@@ -85,9 +90,11 @@ def edges(part: Part) -> str:
     """Which arms' learning rates came out at an end of the grid that was searched."""
     tuning = tomllib.loads(part.run.profile_text).get("tuning", {})
     rates = sorted(tuning.get("learning_rates", []))
+    if not rates:
+        return ""
     used = part.runs.dropna(subset=["rate.lr"]).groupby("method", sort=False)["rate.lr"].unique()
     at_ends = {
-        end: [f"`{arm}`" for arm, found in used.items() if rate in set(found)]
+        end: [f"`{arm}`" for arm, found in used.items() if rate in found and arm != MATCHED]
         for end, rate in (("lowest", rates[0]), ("highest", rates[-1]))
     }
     said = [f"at the {end} rate of the grid {listed(arms)}" for end, arms in at_ends.items() if arms]
@@ -96,5 +103,6 @@ def edges(part: Part) -> str:
 
 def _means(part: Part, arm: str) -> pd.Series:
     done = next(one.done for one in part.arms if one.arm == arm)
-    means: pd.Series = done[["quality.tow", "quality.relearn_steps"]].apply(pd.to_numeric).mean()
+    columns = ["quality.tow", "quality.relearn_steps", "completion.joules", "mib"]
+    means: pd.Series = done[columns].apply(pd.to_numeric).mean()
     return means
