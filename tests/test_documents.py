@@ -11,6 +11,7 @@ import zo_core
 from bench import documents as of_the_suite
 from bench.base.paths import ROOT
 from bench.profiles import Profile
+from bench.workloads.datasets import datasets
 from reports.readme import write as of_the_results
 from reports.readme.galleries import read_galleries
 
@@ -53,6 +54,13 @@ def test_every_option_is_described(pytestconfig: pytest.Config) -> None:
     described = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
     assert len(declared) > 5
     assert not [option for option in declared if option not in described]
+
+
+def test_every_data_set_that_ships_is_named() -> None:
+    text = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    shipped = [name for name in datasets if datasets.module(name).startswith("bench.")]
+    assert len(shipped) > 5
+    assert not [name for name in shipped if f"`{name}" not in text]
 
 
 def test_the_readmes_own_profile_is_one() -> None:
