@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import torch
 
-import bench.run.suite  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
 from bench.arms.arm import Request, Steps
 from bench.arms.table import methods, zo_ga
 from bench.base.paths import ROOT
@@ -31,6 +30,7 @@ from bench.record import Completion, Erased, Rate, Record, Run
 from bench.run.json_option import DEFAULT_JSON
 from bench.run.materials import Materials
 from bench.workloads.datasets import ImageData, Source, datasets, digits, library
+from tests.bench.conftest import Here
 
 TINY = """
 description = "one model, small batches, short runs"
@@ -82,27 +82,6 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(folder, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-class Here:
-    """Runs the suite in this process, which has imported torch already."""
-
-    def __init__(self, pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> None:
-        self.pytester = pytester
-        self.capfd = capfd
-
-    def __call__(self, *arguments: object) -> tuple[int, str]:
-        """The exit code, and what was printed."""
-        start = ("-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider", ROOT / "bench")
-        result = self.pytester.runpytest_inprocess(*start, *arguments)
-        return int(result.ret), "\n".join([self.capfd.readouterr().out, *result.outlines, *result.errlines])
-
-
-@pytest.fixture
-def here(pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    threads = torch.get_num_threads()
-    yield Here(pytester, capfd)
-    torch.set_num_threads(threads)
 
 
 def records(path: Path) -> dict[str, Record]:
@@ -248,7 +227,7 @@ def test_retrain_is_its_own_reference(straight: Path) -> None:
     assert (record.quality.tow, record.quality.ua) == (1, 100)  # it has never seen the class
 
 
-def test_a_killed_run_is_resumed_and_ends_as_a_straight_one(folder: Path, straight: Path) -> None:
+def test_a_killed_run_is_resumed_and_ends_as_a_straight_one(folder: Path, straight: Path, here: Here) -> None:
     """SIGKILL after three cases; the resumed run keeps them to the letter, and everything equals the straight run."""
     target, journal = folder / "killed" / "x.json", folder / "killed" / "journal.jsonl"
     arguments = [f"--benchmark-json={target}", f"--checkpoints={folder / 'killed-cache'}"]
@@ -262,9 +241,9 @@ def test_a_killed_run_is_resumed_and_ends_as_a_straight_one(folder: Path, straig
     kept = [json.loads(line)["benchmark"] for line in journal.read_text().splitlines() if line.endswith("}")]
     assert 3 <= len(kept) < 9
     assert not target.exists()
-    done = run(folder, *arguments, "--resume")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"resume: {len(kept)} finished, {9 - len(kept)} to do, 0 of another run" in done.stdout
+    code, said = here("--profile", folder / "tiny.toml", *arguments, "--resume")
+    assert code == 0, said
+    assert f"resume: {len(kept)} finished, {9 - len(kept)} to do, 0 of another run" in said
     entries = {entry["name"]: entry for entry in json.loads(target.read_text())["benchmarks"]}
     assert all(entries[entry["name"]] == entry for entry in kept)
     resumed, whole = records(target), records(straight)
@@ -273,12 +252,13 @@ def test_a_killed_run_is_resumed_and_ends_as_a_straight_one(folder: Path, straig
         assert without_time_and_energy(record) == without_time_and_energy(whole[name]), name
 
 
-def test_resuming_a_finished_run_runs_nothing_and_writes_all(folder: Path, straight: Path) -> None:
+def test_resuming_a_finished_run_runs_nothing_and_writes_all(folder: Path, straight: Path, here: Here) -> None:
     before = records(straight)
     straight.unlink()
-    done = run(folder, f"--benchmark-json={straight}", f"--checkpoints={folder / 'straight'}", "--resume")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "resume: 9 finished, 0 to do" in done.stdout
+    arguments = (f"--benchmark-json={straight}", f"--checkpoints={folder / 'straight'}", "--resume")
+    code, said = here("--profile", folder / "tiny.toml", *arguments)
+    assert code == 0, said
+    assert "resume: 9 finished, 0 to do" in said
     assert records(straight) == before
 
 
