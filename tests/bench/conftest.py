@@ -1,10 +1,13 @@
-"""Real erasures for the tests of arms and relearning: a small network that has learned the digits."""
+"""Real erasures of a small network that has learned the digits; and the suite, run within this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
+import torch
 
+import bench.run.suite  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
+from bench.base.paths import ROOT
 from bench.base.progress import Progress
 from bench.erasure.erasure import Erasure, prepare_erasure
 from bench.profiles import Profile, Training, UnlearningPlan
@@ -50,3 +53,24 @@ def erasure_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Eras
         return erasure
 
     return prepare
+
+
+class Here:
+    """Runs the suite in this process, which has imported torch already."""
+
+    def __init__(self, pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> None:
+        self.pytester = pytester
+        self.capfd = capfd
+
+    def __call__(self, *arguments: object) -> tuple[int, str]:
+        """The exit code, and what was printed."""
+        start = ("-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider", ROOT / "bench")
+        result = self.pytester.runpytest_inprocess(*start, *arguments)
+        return int(result.ret), "\n".join([self.capfd.readouterr().out, *result.outlines, *result.errlines])
+
+
+@pytest.fixture
+def here(pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    threads = torch.get_num_threads()
+    yield Here(pytester, capfd)
+    torch.set_num_threads(threads)

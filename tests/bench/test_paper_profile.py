@@ -1,8 +1,6 @@
 """The paper profile, which asks for a GPU and CIFAR: one case of each kind, cut short, on a CPU and on small images."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +8,9 @@ import tomlkit
 import torch
 from torchvision.utils import save_image
 
-from bench.base.paths import ROOT
 from bench.profiles import PROFILES
 from bench.record import read_benchmark_json
+from tests.bench.conftest import Here
 
 CLASSES, IMAGES = 4, 12
 
@@ -33,11 +31,11 @@ def cut_short(images: Path) -> str:
     """The profile with those images, one seed, the smallest batch, hardly any training and few steps, on a CPU."""
     profile = tomlkit.parse((PROFILES / "paper.toml").read_text())
     profile.update({"dataset": f"imagefolder:{images}", "devices": ["cpu"], "threads": 1, "timing_s": 0.01})
-    profile["step"].update({"batch_sizes": [4], "models": ["resnet18"], "image_size": 16})
+    profile["step"].update({"batch_sizes": [4], "models": ["resnet18"], "image_size": 8})
     plan = profile["unlearning"][0]
     del plan["dataset"]
     plan.update(
-        {"image_size": 16, "batch_sizes": [8], "seeds": [0], "scenarios": ["class:0"], "max_steps": 3, "horizon": 1.0}
+        {"image_size": 8, "batch_sizes": [8], "seeds": [0], "scenarios": ["class:0"], "max_steps": 3, "horizon": 1.0}
     )
     plan["training"].update({"epochs": 4, "batch_size": 8, "lr": 0.02})
     profile["unlearning"] = tomlkit.aot()
@@ -55,32 +53,20 @@ def test_it_has_both_networks_on_both_data_sets_at_every_batch_size(model: str, 
     assert len(plan["seeds"]) == 5
 
 
-def test_it_collects_anywhere() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "bench", "--profile", "paper", "--collect-only", "-q"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "test_unlearning[vgg16_bn-cifar100-b512-random:0.1-zo-neggrad-plus-seed4-cuda]" in done.stdout
+def test_it_collects_anywhere(here: Here) -> None:
+    code, said = here("--profile", "paper", "--collect-only", "-q")
+    assert code == 0, said
+    assert "test_unlearning[vgg16_bn-cifar100-b512-random:0.1-zo-neggrad-plus-seed4-cuda]" in said
 
 
-def test_one_case_of_each_kind_runs_at_reduced_length(tmp_path: Path) -> None:
+def test_one_case_of_each_kind_runs_at_reduced_length(tmp_path: Path, here: Here) -> None:
     write_images(tmp_path / "images")
     (tmp_path / "short.toml").write_text(cut_short(tmp_path / "images"))
     target = tmp_path / "x.json"
     chosen = "forward or zo-ga-seed or retrain or fo-ga-head-seed"
     options = ["--profile", tmp_path / "short.toml", "-k", chosen, "--no-energy", "--benchmark-disable"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "bench", *options, f"--benchmark-json={target}", f"--checkpoints={tmp_path}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, said = here(*options, f"--benchmark-json={target}", f"--checkpoints={tmp_path}")
+    assert code == 0, said
     _, records = read_benchmark_json(target)
     assert {record.kind for record in records} == {"step", "unlearning"}
     for record in records:

@@ -217,17 +217,30 @@ def quick_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report of `full_set`, drawn once for all who only read it."""
+    folder = tmp_path_factory.mktemp("full")
+    written = json_of(full_set(), folder / "benchmark.json")
+    write_report(load([written]), folder / "out")
+    return folder / "out"
+
+
+def json_of(records: Iterable[Record], path: Path, processor: str = "A CPU") -> Path:
+    """Write the records as a benchmark JSON, whose run is called as the file is."""
+    run = run_on(MACHINE.model_copy(update={"processor": processor})).model_copy(update={"fingerprint": path.name})
+    entries = [
+        {"fullname": f"{number:05}", "extra_info": {"record": record.model_dump(mode="json")}}
+        for number, record in enumerate(records)
+    ]
+    path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries, "untimed": []}))
+    return path
+
+
 @pytest.fixture
 def write_json(tmp_path: Path) -> Write:
     def write(records: Iterable[Record] | None = None, name: str = "benchmark.json", processor: str = "A CPU") -> Path:
-        run = run_on(MACHINE.model_copy(update={"processor": processor})).model_copy(update={"fingerprint": name})
-        entries = [
-            {"fullname": f"{number:05}", "extra_info": {"record": record.model_dump(mode="json")}}
-            for number, record in enumerate(full_set() if records is None else records)
-        ]
-        path = tmp_path / name
-        path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries, "untimed": []}))
-        return path
+        return json_of(full_set() if records is None else records, tmp_path / name, processor)
 
     return write
 

@@ -1,17 +1,15 @@
-"""A tiny profile, and the ways to run it: in a process of its own, or in this one, which has imported torch already."""
+"""A tiny profile, a whole run of it, and what runs are looked at by."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-import bench.run.suite  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
 from bench.base.paths import ROOT
 from bench.record import Record
+from tests.bench.conftest import Here
 
 TINY = """
 description = "one model, small batches, short runs"
@@ -63,27 +61,6 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(folder, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-class Here:
-    """Runs the suite in this process, which has imported torch already."""
-
-    def __init__(self, pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> None:
-        self.pytester = pytester
-        self.capfd = capfd
-
-    def __call__(self, *arguments: object) -> tuple[int, str]:
-        """The exit code, and what was printed."""
-        start = ("-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider", ROOT / "bench")
-        result = self.pytester.runpytest_inprocess(*start, *arguments)
-        return int(result.ret), "\n".join([self.capfd.readouterr().out, *result.outlines, *result.errlines])
-
-
-@pytest.fixture
-def here(pytester: pytest.Pytester, capfd: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    threads = torch.get_num_threads()
-    yield Here(pytester, capfd)
-    torch.set_num_threads(threads)
 
 
 def records(path: Path) -> dict[str, Record]:

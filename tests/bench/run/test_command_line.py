@@ -30,7 +30,8 @@ from bench.record import Completion, Erased, Rate, Record, Run
 from bench.run.json_option import DEFAULT_JSON
 from bench.run.materials import Materials
 from bench.workloads.datasets import ImageData, Source, datasets, digits, library
-from tests.bench.run.conftest import TINY, Here, command, records, run, usage_error
+from tests.bench.conftest import Here
+from tests.bench.run.conftest import TINY, command, records, usage_error
 
 
 def without_time_and_energy(record: Record) -> dict[str, Any]:
@@ -176,7 +177,7 @@ def test_retrain_is_its_own_reference(straight: Path) -> None:
     assert (record.quality.tow, record.quality.ua) == (1, 100)  # it has never seen the class
 
 
-def test_a_killed_run_is_resumed_and_ends_as_a_straight_one(folder: Path, straight: Path) -> None:
+def test_a_killed_run_is_resumed_and_ends_as_a_straight_one(folder: Path, straight: Path, here: Here) -> None:
     """SIGKILL after three cases; the resumed run keeps them to the letter, and everything equals the straight run."""
     target, journal = folder / "killed" / "x.json", folder / "killed" / "journal.jsonl"
     arguments = [f"--benchmark-json={target}", f"--checkpoints={folder / 'killed-cache'}"]
@@ -190,9 +191,9 @@ def test_a_killed_run_is_resumed_and_ends_as_a_straight_one(folder: Path, straig
     kept = [json.loads(line)["benchmark"] for line in journal.read_text().splitlines() if line.endswith("}")]
     assert 3 <= len(kept) < 9
     assert not target.exists()
-    done = run(folder, *arguments, "--resume")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"resume: {len(kept)} finished, {9 - len(kept)} to do, 0 of another run" in done.stdout
+    code, said = here("--profile", folder / "tiny.toml", *arguments, "--resume")
+    assert code == 0, said
+    assert f"resume: {len(kept)} finished, {9 - len(kept)} to do, 0 of another run" in said
     entries = {entry["name"]: entry for entry in json.loads(target.read_text())["benchmarks"]}
     assert all(entries[entry["name"]] == entry for entry in kept)
     resumed, whole = records(target), records(straight)
@@ -201,12 +202,13 @@ def test_a_killed_run_is_resumed_and_ends_as_a_straight_one(folder: Path, straig
         assert without_time_and_energy(record) == without_time_and_energy(whole[name]), name
 
 
-def test_resuming_a_finished_run_runs_nothing_and_writes_all(folder: Path, straight: Path) -> None:
+def test_resuming_a_finished_run_runs_nothing_and_writes_all(folder: Path, straight: Path, here: Here) -> None:
     before = records(straight)
     straight.unlink()
-    done = run(folder, f"--benchmark-json={straight}", f"--checkpoints={folder / 'straight'}", "--resume")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "resume: 9 finished, 0 to do" in done.stdout
+    arguments = (f"--benchmark-json={straight}", f"--checkpoints={folder / 'straight'}", "--resume")
+    code, said = here("--profile", folder / "tiny.toml", *arguments)
+    assert code == 0, said
+    assert "resume: 9 finished, 0 to do" in said
     assert records(straight) == before
 
 

@@ -11,7 +11,8 @@ from filelock import FileLock
 
 from bench.base.paths import ROOT
 from bench.record import Run, read_benchmark_json
-from tests.bench.run.conftest import Here, records, usage_error
+from tests.bench.conftest import Here
+from tests.bench.run.conftest import records, usage_error
 
 
 def contents(target: Path) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,11 +31,25 @@ def digits(size: int = 8) -> ImageData:
 
 # Smallest square images in 32-pixel steps, of one channel, that these torchvision families take; the others take 32.
 LARGER = {"alexnet": 64, "inception_v3": 96, "maxvit_t": 224, "vit_h_14": 224}
-SLOW = {"regnet_y_128gf"}  # 2.6 GB of weights, built for real
+TOO_LARGE = {"regnet_y_128gf"}  # 2.6 GB of weights, built for real
+FAMILIES = {  # the smallest of each, and our own
+    *("cnn", "resnet20", "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3"),
+    *("maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "squeezenet1_1"),
+    *("shufflenet_v2_x0_5", "swin_t", "vgg11", "vit_b_16"),
+}
 SHIPPED = [name for name in models if models.module(name) == build_model.__module__]  # other tests register theirs
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in SLOW])
+def sweep() -> list[Any]:
+    """Every model, those that are not the first of their family behind the marker."""
+    return [
+        pytest.param(name, marks=[] if name in FAMILIES else pytest.mark.slow)
+        for name in SHIPPED
+        if name not in TOO_LARGE
+    ]
+
+
+@pytest.mark.parametrize("name", sweep())
 def test_every_model_adapts_to_channels_and_classes(name: str) -> None:
     check_model(name, ImageSpec(channels=1, size=LARGER.get(name, 32), classes=7))
 

@@ -35,6 +35,7 @@ def ten_thousand() -> list[Record]:
     return steps + scenarios
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
 def test_ten_thousand_records_make_a_page(write_json: Callable[..., Path], tmp_path: Path) -> None:
     path, out = write_json(ten_thousand()), tmp_path / "out"

@@ -58,28 +58,26 @@ class Links(HTMLParser):
                 self.ids.append(value or "")
 
 
-def test_the_page_needs_nothing_but_itself(write_json: Write, tmp_path: Path) -> None:
-    written = write_report(load([write_json()]), tmp_path / "out")
-    assert {path.name for path in written} == FILES == {path.name for path in (tmp_path / "out").iterdir()}
+def test_the_page_needs_nothing_but_itself(full_report: Path) -> None:
+    assert {path.name for path in full_report.iterdir()} == FILES
     page = Links()
-    page.feed((tmp_path / "out" / "index.html").read_text())
+    page.feed((full_report / "index.html").read_text())
     assert page.loads == []
     assert page.svgs == len(FIGURES)
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_the_csv_holds_every_case(write_json: Write, tmp_path: Path) -> None:
-    write_report(load([write_json()]), tmp_path / "out")
-    table = pd.read_csv(tmp_path / "out" / "results.csv")
+def test_the_csv_holds_every_case(full_report: Path) -> None:
+    table = pd.read_csv(full_report / "results.csv")
     assert len(table) == len(full_set())
     assert table.loc[table["method"] == "fo-ga", "memory.tensor_peak_bytes"].max() == 24 * 2**20
 
 
-def test_drawing_twice_gives_the_same_bytes(write_json: Write, tmp_path: Path) -> None:
-    results = load([write_json()])
-    first, second = (write_report(results, tmp_path / name) for name in ("a", "b"))
-    for one, other in zip(first, second, strict=True):
-        assert one.read_bytes() == other.read_bytes(), one.name
+def test_drawing_twice_gives_the_same_bytes(full_report: Path, write_json: Write, tmp_path: Path) -> None:
+    written = write_report(load([write_json()]), tmp_path / "again")
+    assert {path.name for path in written} == FILES
+    for path in written:
+        assert path.read_bytes() == (full_report / path.name).read_bytes(), path.name
 
 
 def test_every_anchor_of_a_page_of_several_runs_leads_somewhere(write_json: Write, tmp_path: Path) -> None:
@@ -87,7 +85,8 @@ def test_every_anchor_of_a_page_of_several_runs_leads_somewhere(write_json: Writ
     records = [*full_set(), *(unlearning_record(arm, 0) for arm in ("salun", "fo-ga-head"))]
     odd = unlearning_record("zo-ga", 0).model_dump()
     odd["case"]["device"] = '"><img src=x>'
-    results = load([write_json(records, "a.json"), write_json([*records, Record.model_validate(odd)], "b.json")])
+    first = [step_record("zo-ga", 1), unlearning_record("zo-ga", 0)]
+    results = load([write_json(first, "a.json"), write_json([*records, Record.model_validate(odd)], "b.json")])
     written = write_report(results, tmp_path / "out")
     assert {path.parent for path in written} == {tmp_path / "out"}
     page = Links()
@@ -112,7 +111,8 @@ def test_long_tables_are_cut_in_the_page_and_whole_in_the_csv(write_json: Write,
 
 
 def test_several_machines_stand_side_by_side(write_json: Write, tmp_path: Path) -> None:
-    results = load([write_json(name="a.json"), write_json(name="b.json", processor="Another CPU")])
+    step = [step_record("zo-ga", 1)]
+    results = load([write_json(step, name="a.json"), write_json(step, name="b.json", processor="Another CPU")])
     write_report(results, tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text()
     assert "Run 1: profile test on A CPU, cpu" in page
@@ -181,7 +181,7 @@ def test_a_figure_without_data_says_why(
 
 
 def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(write_json: Write, tmp_path: Path) -> None:
-    settings = [f"class:{label}" for label in range(6)]
+    settings = [f"class:{label}" for label in range(5)]
     runs = [unlearning_record(arm, 0) for arm in ("zo-ga", "retrain")]
     records = [
         run.model_copy(update={"case": run.case.model_copy(update={"scenario": name})})
@@ -195,11 +195,11 @@ def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(write
     assert quality.whole is not None
     assert quality.table is not None
     titles = [[axes.get_title() for axes in one.figure.axes] for one in (quality.drawing, quality.whole)]
-    assert titles == [[f"cnn digits b4 {name}" for name in settings[:count]] for count in (4, 6)]
-    assert len(quality.table.rows) == 12
+    assert titles == [[f"cnn digits b4 {name}" for name in settings[:count]] for count in (4, 5)]
+    assert len(quality.table.rows) == 10
     write_report(results, tmp_path / "out")
     said = (
-        "The figures here are of the first 4 of 6 settings; the files beside this page show all, the tables have all."
+        "The figures here are of the first 4 of 5 settings; the files beside this page show all, the tables have all."
     )
     assert f"<p>{said}</p>" in (tmp_path / "out" / "index.html").read_text()
 
@@ -207,7 +207,8 @@ def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(write
 def test_figures_of_a_former_report_go_and_other_files_stay(write_json: Write, tmp_path: Path) -> None:
     """Of two runs before, of one without single steps now."""
     out = tmp_path / "out"
-    write_report(load([write_json(name="a.json"), write_json(name="b.json")]), out)
+    before = [step_record("zo-ga", 1), unlearning_record("zo-ga", 0)]
+    write_report(load([write_json(before, name="a.json"), write_json(before, name="b.json")]), out)
     assert (out / "run2-cpu-memory.png").exists()
     others = {out / "benchmark.json", out / "my-memory.png", out / "memory.txt"}
     for path in others:
@@ -219,7 +220,7 @@ def test_figures_of_a_former_report_go_and_other_files_stay(write_json: Write, t
 def test_a_failed_report_leaves_the_former_one(
     write_json: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    results = load([write_json()])
+    results = load([write_json([step_record("zo-ga", 1)])])
     write_report(results, tmp_path / "out")
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     monkeypatch.setattr("reports.page.write.machine_table", lambda _: 1 / 0)
@@ -229,15 +230,16 @@ def test_a_failed_report_leaves_the_former_one(
 
 
 def test_the_command_line(write_json: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(write_json()), "--out", str(tmp_path / "out")]) == 0
+    path = write_json([step_record("zo-ga", 1)])
+    assert main([str(path), "--out", str(tmp_path / "out")]) == 0
     assert "index.html" in capsys.readouterr().out
     assert main([str(tmp_path / "nope.json")]) == 2
     assert capsys.readouterr().err.startswith(f"reports: {tmp_path / 'nope.json'}: No such file")
     (tmp_path / "blocked" / "index.html").mkdir(parents=True)
-    assert main([str(write_json()), "--out", str(tmp_path / "blocked")]) == 2
+    assert main([str(path), "--out", str(tmp_path / "blocked")]) == 2
     assert "cannot write the report" in capsys.readouterr().err
     (tmp_path / "a-file").touch()
-    assert main([str(write_json()), "--out", str(tmp_path / "a-file")]) == 2
+    assert main([str(path), "--out", str(tmp_path / "a-file")]) == 2
     assert "choose another folder with --out" in capsys.readouterr().err
 
 
@@ -247,7 +249,7 @@ def test_a_report_needs_no_torch(write_json: Write, tmp_path: Path) -> None:
     (tmp_path / "block" / "torch.py").write_text("raise ImportError('no torch here')")
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
-        [sys.executable, "-m", "reports", str(write_json()), "--out", str(tmp_path / "out")],
+        [sys.executable, "-m", "reports", str(write_json([step_record("zo-ga", 1)])), "--out", str(tmp_path / "out")],
         cwd=root,
         env={"PYTHONPATH": str(tmp_path / "block"), "PATH": "", "HOME": str(tmp_path)},
         capture_output=True,

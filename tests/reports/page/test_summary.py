@@ -107,10 +107,9 @@ def test_every_sentence_leads_to_a_table_of_the_page(write_json: Write, tmp_path
         assert f'id="{finding.anchor}"' in page
 
 
-def test_the_files_say_the_same(write_json: Write, tmp_path: Path) -> None:
-    write_report(load([write_json()]), tmp_path / "out")
-    (part,) = json.loads((tmp_path / "out" / "summary.json").read_text())
-    text = (tmp_path / "out" / "summary.md").read_text()
+def test_the_files_say_the_same(full_report: Path) -> None:
+    (part,) = json.loads((full_report / "summary.json").read_text())
+    text = (full_report / "summary.md").read_text()
     assert part["profile"] == "test"
     assert len(part["findings"]) == 4
     assert all(finding["text"].replace("*", "\\*") in text for finding in part["findings"])
