@@ -269,7 +269,7 @@ def test_a_run_that_never_completes_is_no_number_and_says_so(tmp_path: Path, her
     assert code == 0, said
     (record,) = records(target).values()
     assert "fo-ga-seed0]  not completed in 3 steps  " in said
-    assert "== 1 not completed, 8 deselected in " in said or "1 not completed" in said.splitlines()[-1]
+    assert ", 1 not completed in " in said
     assert (record.outcome, record.quality, record.stability) == ("ok", None, None)
     assert record.completion == Completion(reached=False)
     assert record.notes["completion"] == "forget accuracy was never at or below 10.00 % in 3 steps"
@@ -345,7 +345,7 @@ def test_a_model_that_has_not_learned_gives_no_figures(tmp_path: Path, here: Her
         assert (record.outcome, record.quality, record.completion) == ("untrained", None, None)
         assert record.notes["outcome"].startswith(("the original has not learned: retain accuracy ", "Retrain has not"))
         assert record.notes["outcome"] in said
-    assert f"== {len(found)} not learned in " in said
+    assert f", {len(found)} not learned in " in said
 
 
 SPY = """
