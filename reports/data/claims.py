@@ -195,10 +195,13 @@ def t_interval(values: pd.Series) -> Interval:
 
 
 def _settings(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
-    """Each setting in which both arms had something to forget, and the runs of its arms by seed, where they had."""
+    """Each setting in which both arms had something to forget, and the runs that had, of the arms compared, by seed."""
+    compared = {ZEROTH, *(statistic.first for statistic in STATISTICS)}
     for setting, of_setting in by_setting(arms):
         with_work = {
-            name: arm.runs[arm.runs["completion.step"] != 0].set_index("seed") for name, arm in of_setting.items()
+            name: arm.runs[arm.runs["completion.step"] != 0].set_index("seed")
+            for name, arm in of_setting.items()
+            if name in compared
         }
         if all(name in with_work and len(with_work[name]) for name in (ZEROTH, FIRST)):
             yield setting, with_work

@@ -50,8 +50,9 @@ def completed(runs: pd.DataFrame) -> pd.DataFrame:
 def by_arm(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Setting, arm and its rows: settings as they come, arms in the order of every figure."""
     for setting, of_setting in rows.groupby("setting", sort=False):
-        for arm in places(of_setting["method"]):
-            yield str(setting), arm, of_setting[of_setting["method"] == arm]
+        of_arms = {str(arm): of_arm for arm, of_arm in of_setting.groupby("method")}
+        for arm in places(of_arms):
+            yield str(setting), arm, of_arms[arm]
 
 
 def arm_runs(runs: pd.DataFrame) -> Iterator[ArmRuns]:

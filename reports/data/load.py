@@ -85,6 +85,8 @@ def _printable(value: Any) -> Any:
     """The value with every character that has no look of its own as its code, however deep it stands."""
     if isinstance(value, str):
         return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in value)
+    if isinstance(value, Curve):
+        return value  # numbers alone, and many
     if isinstance(value, BaseModel):
         return value.model_copy(update={name: _printable(inner) for name, inner in value})
     if isinstance(value, dict):

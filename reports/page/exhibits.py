@@ -38,7 +38,7 @@ class Pair:
 
     Attributes:
         name: of the figure's files.
-        rows: what the figure is drawn from, of which it may show a part.
+        rows: what the figure is drawn from, of which it may show some.
         draw, tabulate: what they show of such rows, and of a run on a device; None where there is nothing of the kind.
         missing: why a run may have no such figure, in a sentence.
     """

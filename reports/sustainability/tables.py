@@ -24,15 +24,16 @@ def request_table(part: Part) -> Table:
     basis = distinct(part.done["energy.basis"])
     columns = {
         f"energy, J ({basis})" if basis else "energy, J": "completion.joules",
-        "SCI, mg CO2e": "mg",
+        "SCI, mg CO2e": "co2e",
         "time, s": "completion.seconds",
         "energy over Retrain's": "completion.joules share",
         "time over Retrain's": "completion.seconds share",
     }
     rows = []
     for arm in part.arms:
-        done = arm.done.assign(mg=1000 * arm.done["co2e"])
-        cells = (spread(done, column, ".2g") for column in columns.values())
+        figures = {column: arm.done[column] for column in columns.values()}
+        figures["co2e"] = 1000 * figures["co2e"]
+        cells = (spread(values, ".2g") for values in figures.values())
         rows.append((arm.setting, arm.arm, arm.complete, *cells, *_peaks(arm.runs)))
     heads = (
         "setting",
@@ -96,13 +97,11 @@ def thousand_table(part: Part) -> Table:
     """A thousand times that, in the units of such figures."""
     rows = []
     for arm in part.arms:
-        scaled = {
-            "kwh": REQUESTS * pd.to_numeric(arm.done["completion.joules"]) / JOULES_PER_KWH,
-            "grams": REQUESTS * arm.done["co2e"],
-            "hours": REQUESTS * pd.to_numeric(arm.done["completion.seconds"]) / 3600,
-        }
-        done = arm.done.assign(**scaled)
-        rows.append((arm.setting, arm.arm, arm.complete, *(spread(done, name, ".2g") for name in scaled)))
+        kwh = REQUESTS * pd.to_numeric(arm.done["completion.joules"]) / JOULES_PER_KWH
+        grams = REQUESTS * arm.done["co2e"]
+        hours = REQUESTS * pd.to_numeric(arm.done["completion.seconds"]) / 3600
+        cells = (spread(values, ".2g") for values in (kwh, grams, hours))
+        rows.append((arm.setting, arm.arm, arm.complete, *cells))
     note = (
         "The figures of one request times a thousand: mean, and least to greatest over the seeds that completed. To "
         "erase again from a model that was changed already was not measured. Attempts that did not complete are in "
@@ -120,7 +119,7 @@ def basis_table(part: Part) -> Table | None:
         if known.empty:
             continue
         shares = (_share(known, name) for name in ACCOUNTED)
-        window = spread(known, "energy.window_s", ".1f")
+        window = spread(known["energy.window_s"], ".1f")
         grid = f"{number(known['intensity'].mean(), '.0f')} ({distinct(known['energy.country'])})"
         rows.append((arm.setting, arm.arm, distinct(known["energy.basis"]), *shares, window, grid))
     heads = tuple(f"{name}, J" for name in ACCOUNTED.values())
@@ -133,12 +132,13 @@ def basis_table(part: Part) -> Table | None:
 
 
 def _share(cases: pd.DataFrame, name: str) -> str:
-    column = f"energy.{name}"
-    known = cases.dropna(subset=[f"{column}.joules_per_step"])
-    if known.empty:
+    per_step, basis, boundary = (
+        cases[f"energy.{name}.{figure}"] for figure in ("joules_per_step", "basis", "boundary")
+    )
+    if per_step.isna().all():
         return MISSING
-    joules = (pd.to_numeric(known[f"{column}.joules_per_step"]) * pd.to_numeric(known["completion.step"])).mean()
-    how = ", ".join(dict.fromkeys([*known[f"{column}.basis"].unique(), *known[f"{column}.boundary"].unique()]))
+    joules = (pd.to_numeric(per_step) * pd.to_numeric(cases["completion.step"])).mean()
+    how = ", ".join(dict.fromkeys([*basis.dropna(), *boundary.dropna()]))
     return f"{number(joules, '.2g')} ({how})"
 
 

@@ -133,11 +133,10 @@ def displacement_table(part: Part) -> Table | None:
     def cells(arm: ArmRuns) -> dict[str, str]:
         moved = [distances.get((arm.setting, arm.arm, seed), math.nan) for seed in arm.done["seed"]]
         columns = {
-            "distance at T*": ("moved", ".3g"),
             "RA at T*": ("quality.ra", ".1f"),
             "RA lost at matched displacement": ("stability.drop_at_distance", ".1f"),
         }
-        return _spreads(arm.done.assign(moved=moved), columns)
+        return {"distance at T*": spread(pd.Series(moved, dtype=float), ".3g")} | _spreads(arm.done, columns)
 
     note = (
         "Mean, and least to greatest over the seeds that have a figure. The distance is the L2 norm of the parameters' "
@@ -204,4 +203,4 @@ def _outcomes(runs: pd.DataFrame) -> str:
 
 
 def _spreads(frame: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    return {name: spread(frame, column, form) for name, (column, form) in columns.items()}
+    return {name: spread(frame[column], form) for name, (column, form) in columns.items()}

@@ -60,14 +60,14 @@ def number(value: float, form: str) -> str:
     return text.replace("-", "") if text.strip("-0.,") == "" else text
 
 
-def spread(frame: pd.DataFrame, column: str, form: str) -> str:
-    """Mean and range over the rows that have a value, and how many those are, if not all."""
-    values = pd.to_numeric(frame[column]).dropna()
-    if values.empty:
+def spread(values: pd.Series, form: str) -> str:
+    """Mean and range of what is known, and how many values that is, if not all."""
+    known = pd.to_numeric(values).dropna()
+    if known.empty:
         return MISSING
-    mean, low, high = (number(value, form) for value in (values.mean(), values.min(), values.max()))
+    mean, low, high = (number(value, form) for value in (known.mean(), known.min(), known.max()))
     brackets = [f"{low} to {high}"] if low != high else []
-    brackets += [f"n = {len(values)}"] if len(values) < len(frame) else []
+    brackets += [f"n = {len(known)}"] if len(known) < len(values) else []
     return f"{mean} ({', '.join(brackets)})" if brackets else mean
 
 

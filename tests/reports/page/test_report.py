@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from markupsafe import escape
 
 from bench.record import Record, UnreadableJsonError
 from reports.__main__ import main
+from reports.data import part
 from reports.data.load import load
 from reports.page.exhibits import ERASURE_FIGURES, STEP_FIGURES
 from reports.page.sections import sections
@@ -202,6 +205,34 @@ def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(write
         "The figures here are of the first 4 of 5 settings; the files beside this page show all, the tables have all."
     )
     assert f"<p>{said}</p>" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_what_a_section_shows_is_computed_once(write_json: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curves twice: those of the ascents, and of the other arms."""
+    counts: Counter[str] = Counter()
+    once = (
+        "with_costs",
+        "completed",
+        "arm_runs",
+        "pareto_points",
+        "largest_batches",
+        "side_by_side",
+        "claims",
+        "drawn",
+    )
+    for name in once:
+        monkeypatch.setattr(part, name, counted(getattr(part, name), name, counts))
+    (section,) = sections(load([write_json()]))
+    assert section.quality is not None
+    assert counts == dict.fromkeys(once, 1) | {"drawn": 2}
+
+
+def counted(function: Callable, name: str, counts: Counter[str]) -> Callable:
+    def call(*given: object, **named: object) -> object:
+        counts[name] += 1
+        return function(*given, **named)
+
+    return call
 
 
 def test_figures_of_a_former_report_go_and_other_files_stay(write_json: Write, tmp_path: Path) -> None:
