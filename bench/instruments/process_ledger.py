@@ -7,6 +7,7 @@ the case's stand-in, takes one warm step, resets its high-water mark and takes t
 The server is this module, run as a program: a stand-in a line comes in as JSON, a line of JSON goes out.
 """
 
+import atexit
 import gc
 import os
 import signal
@@ -102,7 +103,11 @@ class NoProcessLedger:
 @cache
 def process_ledger() -> ProcessLedger | NoProcessLedger:
     """The one ledger of this process. The server starts at the first call, and is ready seconds later."""
-    return ProcessLedger() if RESET.exists() else NoProcessLedger()
+    if not RESET.exists():
+        return NoProcessLedger()
+    ledger = ProcessLedger()
+    atexit.register(ledger.close)
+    return ledger
 
 
 def _serve() -> None:

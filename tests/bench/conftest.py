@@ -1,10 +1,12 @@
-"""Real erasures of a small network that has learned the digits; and the suite, run within this process."""
+"""Real erasures of a small network that has learned the digits; the suite, run within this process; a small ViT."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
 import torch
+import torchvision
+from torch import nn
 
 import bench.run.suite  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
 from bench.base.paths import ROOT
@@ -13,6 +15,7 @@ from bench.erasure.erasure import Erasure, prepare_erasure
 from bench.profiles import Profile, Training, UnlearningPlan
 from bench.run.materials import Materials
 from bench.workloads.datasets import library
+from bench.workloads.models import ImageSpec, models
 
 PROFILE = Profile(
     name="test",
@@ -36,6 +39,16 @@ PROFILE = Profile(
         )
     ],
 )
+
+
+@models.register("small-vit")
+def small_vit(spec: ImageSpec) -> nn.Module:
+    """Torchvision's vision transformer with 3 layers of width 64, in the place of 340 MB of weights."""
+    model = torchvision.models.VisionTransformer(
+        spec.size, patch_size=16, num_layers=3, num_heads=4, hidden_dim=64, mlp_dim=128, num_classes=spec.classes
+    )
+    model.conv_proj = nn.Conv2d(spec.channels, 64, 16, stride=16)
+    return model
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def test_every_arm_ascends(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["fo-ga-checkpoint", "fo-ga-accumulate"])
-@pytest.mark.parametrize("name", ["cnn", "resnet20", "resnet18", "mobilenet_v3_small", "googlenet", "vit_b_16"])
+@pytest.mark.parametrize("name", ["cnn", "resnet20", "resnet18", "mobilenet_v3_small", "googlenet", "small-vit"])
 def test_memory_tricks_take_the_plain_step(method: str, name: str) -> None:
     """To rounding: at lr = 1 the steps are the gradients, which agree to 1e-4 of the largest one."""
     full = Hyperparameters(lr=1.0, eps=1e-3, seed=0)

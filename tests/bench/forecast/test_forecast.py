@@ -54,12 +54,12 @@ def test_it_equals_the_measurement_on_every_case_of_quick(of_case: StandIn) -> N
         ("resnet20", "zo-ga-gaussian", 3),
         ("mobilenet_v3_small", "zo-mezo", 2),
         ("mobilenet_v3_small", "fo-ga-head", 2),
-        ("vit_b_16", "fo-ga", 2),
-        ("vit_b_16", "zo-ga", 2),
+        ("small-vit", "fo-ga", 2),
+        ("small-vit", "zo-ga", 2),
         ("swin_t", "zo-ga", 2),
         ("regnet_y_400mf", "fo-ga", 2),  # its constructor computes with tensors
         ("regnet_y_400mf", "zo-ga", 2),
-        ("vgg11", "fo-ga", 2),  # dropout, in eval mode
+        ("squeezenet1_1", "fo-ga", 2),  # dropout, in eval mode
     ],
 )
 def test_it_equals_the_measurement_on_other_models_and_arms(model: str, method: str, batch_size: int) -> None:
@@ -107,7 +107,7 @@ def test_on_cuda_it_equals_the_measurement(model: str, method: str) -> None:
 @pytest.mark.parametrize("method", ["fo-ga", "zo-ga", "fo-ga-checkpoint", "fo-ga-accumulate", "zo-ga-microbatch"])
 def test_the_largest_batch_fits_and_one_more_does_not(method: str) -> None:
     budget = 8 * MIB
-    found = stand_in("resnet20", method, 1)
+    found = stand_in("cnn", method, 1)
     largest = largest_batch(found, budget)
     assert forecast(with_batch(found, largest)).total <= budget < forecast(with_batch(found, largest + 1)).total
 
