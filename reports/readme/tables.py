@@ -28,7 +28,7 @@ def _figures(one: ArmRuns) -> list[str]:
     means = (number(pd.to_numeric(one.done[column]).mean(), form) for column, form in MEANS.values())
     known = one.done["stability.collapsed"].dropna()
     collapsed = f"{(known == True).sum()} of {len(known)}" if len(known) else MISSING  # noqa: E712
-    return [spread(one.done, "quality.tow", ".3f"), *means, collapsed]
+    return [spread(one.done["quality.tow"], ".3f"), *means, collapsed]
 
 
 def pool_alone(part: Part) -> tuple[int, int]:
