@@ -2,20 +2,9 @@
 
 from matplotlib.axes import Axes
 
-from bench.record import Record
 from reports.figures import style
 from reports.figures.erasures import completion_cost, pareto, quality_gaps
-from tests.reports.conftest import MIB, PartOf, unlearning_record, weighing
-
-
-def worth(record: Record, **quality: float) -> Record:
-    assert record.quality is not None
-    return record.model_copy(update={"quality": record.quality.model_copy(update=quality)})
-
-
-def costing(record: Record, seconds: float) -> Record:
-    assert record.completion is not None
-    return record.model_copy(update={"completion": record.completion.model_copy(update={"seconds": seconds})})
+from tests.reports.conftest import MIB, PartOf, changed, unlearning_record, weighing
 
 
 def large_marks(axes: Axes) -> dict[str, tuple[float, float]]:
@@ -26,8 +15,8 @@ def large_marks(axes: Axes) -> dict[str, tuple[float, float]]:
 
 def test_cost_is_drawn_as_a_share_of_retrains(part_of: PartOf) -> None:
     """1 and 3 s, of 4 and 4 s: the mean of a quarter and three quarters."""
-    records = [costing(unlearning_record("zo-ga", seed), 1.0 + 2 * seed) for seed in (0, 1)]
-    records += [costing(unlearning_record("retrain", seed), 4.0) for seed in (0, 1)]
+    records = [changed(unlearning_record("zo-ga", seed), "completion.seconds", 1.0 + 2 * seed) for seed in (0, 1)]
+    records += [changed(unlearning_record("retrain", seed), "completion.seconds", 4.0) for seed in (0, 1)]
     drawing = completion_cost(part_of(records).done)
     assert drawing is not None
     time = next(axes for axes in drawing.figure.axes if axes.get_xlabel() == "time / Retrain's")
@@ -35,8 +24,8 @@ def test_cost_is_drawn_as_a_share_of_retrains(part_of: PartOf) -> None:
 
 
 def test_quality_is_drawn_as_a_gap_to_retrain_of_the_same_seed(part_of: PartOf) -> None:
-    records = [worth(unlearning_record("zo-ga", seed), ra=70.0 + 10 * seed) for seed in (0, 1)]
-    records += [worth(unlearning_record("retrain", seed), ra=95.0 + seed) for seed in (0, 1)]
+    records = [changed(unlearning_record("zo-ga", seed), "quality.ra", 70.0 + 10 * seed) for seed in (0, 1)]
+    records += [changed(unlearning_record("retrain", seed), "quality.ra", 95.0 + seed) for seed in (0, 1)]
     drawing = quality_gaps(part_of(records).done)
     assert drawing is not None
     kept = next(axes for axes in drawing.figure.axes if axes.get_xlabel() == "RA (points)")
@@ -51,7 +40,10 @@ def test_without_retrain_there_is_nothing_to_compare_with(part_of: PartOf) -> No
 
 def test_the_line_joins_the_arms_that_no_other_beats(part_of: PartOf) -> None:
     points = {"fo-ga": (4, 90.0), "zo-ga": (1, 80.0), "fo-ga-head": (1, 85.0), "finetune": (8, 95.0)}
-    records = [weighing(worth(unlearning_record(arm, 0), ra=kept), mib * MIB) for arm, (mib, kept) in points.items()]
+    records = [
+        weighing(changed(unlearning_record(arm, 0), "quality.ra", kept), mib * MIB)
+        for arm, (mib, kept) in points.items()
+    ]
     drawing = pareto(part_of(records).pareto_points)
     assert drawing is not None
     (axes,) = drawing.figure.axes

@@ -8,7 +8,7 @@ from reports.data.load import load
 from reports.data.part import parts
 from reports.page.summary import Finding, findings
 from reports.page.write import write_report
-from tests.reports.conftest import MIB, PartOf, Write, full_set, stable, step_record, unlearning_record
+from tests.reports.conftest import MIB, PartOf, Write, changed, full_set, stable, step_record, unlearning_record
 
 
 def by_name(part_of: PartOf, records: list) -> dict[str, Finding]:
@@ -62,9 +62,7 @@ def test_the_arms_that_no_other_beats_are_named(part_of: PartOf) -> None:
 
 
 def weighed(record: Record, mib: int, kept: float) -> Record:
-    assert record.quality is not None
-    memory = record.memory.model_copy(update={"tensor_peak_bytes": mib * MIB})
-    return record.model_copy(update={"memory": memory, "quality": record.quality.model_copy(update={"ra": kept})})
+    return changed(changed(record, "memory.tensor_peak_bytes", mib * MIB), "quality.ra", kept)
 
 
 def test_runs_that_cannot_be_compared_are_counted(part_of: PartOf) -> None:
