@@ -9,8 +9,8 @@ from pathlib import Path
 from bench.record import UnreadableJsonError
 from reports.compare import NothingInCommonError, as_text, compare
 from reports.data.load import load
+from reports.page.readme.write import write_documents
 from reports.page.write import NotWrittenError, write_report
-from reports.readme.write import write_documents
 
 LATEST = Path(__file__).resolve().parent / "latest"
 

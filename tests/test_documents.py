@@ -12,8 +12,8 @@ from bench import documents as of_the_suite
 from bench.base.paths import ROOT
 from bench.profiles import Profile
 from bench.workloads.datasets import datasets
-from reports.readme import write as of_the_results
-from reports.readme.galleries import read_galleries
+from reports.page.readme import write as of_the_results
+from reports.page.readme.galleries import read_galleries
 
 MOST_WORDS = 900
 DOCUMENTS = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from reports.data.load import load
 from reports.data.part import Part, parts
 
-FOLDER = Path(__file__).resolve().parent.parent / "gallery"
+FOLDER = Path(__file__).resolve().parents[2] / "gallery"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from reports.data.claims import Claim, Test
 from reports.data.glossary import image_sizes, listed
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
-from reports.readme.galleries import Galleries
-from reports.readme.headline import ARMS
+from reports.page.readme.galleries import Galleries
+from reports.page.readme.headline import ARMS
 from reports.tables.table import interval_text, number
 
 HEAD = "fo-ga-head"

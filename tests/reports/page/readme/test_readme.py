@@ -8,11 +8,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from reports.figures import style
-from reports.readme.galleries import Galleries, read_galleries
-from reports.readme.headline import ARMS, headline
-from reports.readme.sentences import clipping, edges, outcome, verdicts
-from reports.readme.tables import overview, pool_alone
-from reports.readme.write import filled
+from reports.page.readme.galleries import Galleries, read_galleries
+from reports.page.readme.headline import ARMS, headline
+from reports.page.readme.sentences import clipping, edges, outcome, verdicts
+from reports.page.readme.tables import overview, pool_alone
+from reports.page.readme.write import filled
 from tests.reports.conftest import GALLERY, shown
 
 

@@ -1,4 +1,4 @@
 """What README.md and reports/gallery/README.md say of the committed results: `python -m reports readme`.
 
-Imports everything before it.
+Imports what the page does, and the page.
 """

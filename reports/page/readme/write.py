@@ -8,9 +8,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from reports.data.glossary import image_sizes
 from reports.figures import style
-from reports.readme import sentences, tables
-from reports.readme.galleries import FOLDER, Galleries, read_galleries
-from reports.readme.headline import headline
+from reports.page.readme import sentences, tables
+from reports.page.readme.galleries import FOLDER, Galleries, read_galleries
+from reports.page.readme.headline import headline
 from reports.tables import erasures, machine, steps
 
 README, GALLERY = FOLDER.parent.parent / "README.md", FOLDER / "README.md"
@@ -45,7 +45,7 @@ def write_documents() -> list[Path]:
 
 def _gallery(galleries: Galleries) -> str:
     templates = Environment(
-        loader=ChoiceLoader([PackageLoader("reports.readme", "."), PackageLoader("reports.page", "templates")]),
+        loader=ChoiceLoader([PackageLoader("reports.page.readme", "."), PackageLoader("reports.page", "templates")]),
         autoescape=False,  # noqa: S701 (it is Markdown, and escapes its own signs)
         trim_blocks=True,
         lstrip_blocks=True,
