@@ -21,9 +21,11 @@ INTRODUCTION = """# Profiles
 What to run: `pytest bench/ --profile NAME`, by name from this folder or as `FILE.toml`. Written by `python -m
 bench.documents` from the models in [`bench/profiles.py`](../bench/profiles.py) and the profiles themselves.
 
-Learning rates are never set by hand: `python -m bench.tune --profile NAME` tries one grid for every arm on seeds that
-no result uses, takes the best ToW at completion (of those within 0.01 of it, the cheapest), writes the choice into the
-profile, and keeps every trial beside it, in `NAME.tuning.json`. `baselines/` holds what the memory gate compares with.
+Learning rates of profiles whose figures are quoted are not set by hand: `python -m bench.tune --profile NAME` tries one
+grid for every arm on seeds that no result uses, takes the best ToW at completion (of those within 0.01 of it, the
+cheapest), writes the choice into the profile, and keeps every trial beside it, in `NAME.tuning.json`. `baselines/` has
+what the memory gate compares with.
+What T\\*, ToW and Retrain are: [what is measured](../bench/README.md#what-is-measured).
 """
 
 

@@ -108,7 +108,7 @@ class UnlearningPlan(_Table):
     resolution: Annotated[float, Field(gt=1, le=2)] = 1.05
     """a run is evaluated at every step up to 1 / (`resolution` - 1), then at steps each `resolution` times the last"""
     retain_evaluated: Positive | None = None
-    """how many samples of the retain set every evaluation looks at; all of them if not given"""
+    """how many samples of the retain set an evaluation looks at, the same for all arms of a seed; all if not given"""
     train_mode: bool = False
     """have the model in train mode, with dropout and moving batch norm; dropout draws by the case's seed"""
     training: Training

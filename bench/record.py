@@ -230,7 +230,7 @@ class Rules(_Strict):
     tow_margin: float = Field(default=0.05, ge=0)
     """competitive is a ToW less than this below first-order ascent's"""
     collapse_margin: float = Field(default=0.1, ge=0)
-    """later collapse is by more than this, in multiples of T*; evaluations are some 0.05 apart"""
+    """later collapse is by more than this, in multiples of T*; how far evaluations are apart is `resolution`"""
     drop_margin: float = Field(default=1.0, ge=0)
     """less retain accuracy lost is by more than this, in points"""
     matched_distance: float = Field(default=0.1, gt=0)

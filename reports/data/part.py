@@ -3,9 +3,11 @@
 Machines and devices stand side by side and are never pooled.
 """
 
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -48,6 +50,17 @@ class Part:
     def steps(self) -> pd.DataFrame:
         """The cases that are single steps."""
         return self.cases[self.cases["kind"] == "step"]
+
+    @cached_property
+    def plans(self) -> list[dict[str, Any]]:
+        """The `[unlearning]` tables of the profile that was run; empty where it has none."""
+        found = tomllib.loads(self.run.profile_text).get("unlearning", [])
+        return [found] if isinstance(found, dict) else found
+
+    @property
+    def apart(self) -> str:
+        """How far evaluations of a run are apart, in words: by the profile's `resolution`, whose default is 1.05."""
+        return f"some {max((plan.get('resolution', 1.05) for plan in self.plans), default=1.05) - 1:.2g} T* or a step"
 
     @cached_property
     def bars(self) -> tuple[BarTest, ...]:

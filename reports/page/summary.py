@@ -47,7 +47,7 @@ def findings(part: Part) -> list[Finding]:
     """
     found = [*_steps(part.steps), *_bars(part.bars)]
     for one in compared(part.side_by_side):
-        found += _erasures(one)
+        found += _erasures(one, part.apart)
         if len(one.settings) == 1:
             setting, points = one.settings[0].setting, part.pareto_points
             found += _front(setting, points[points["setting"] == setting])
@@ -134,12 +134,12 @@ def _scope(ratios: pd.Series) -> str:
     return f"{count} model{'s' if count > 1 else ''}, batch {batches.min()} to {batches.max()}"
 
 
-def _erasures(found: Compared) -> Iterator[Finding]:
+def _erasures(found: Compared, apart: str) -> Iterator[Finding]:
     """What one setting says, or many."""
     for name, text, figures in (
         ("cost", _cost(found), (STEPS, TIME, ENERGY, ENERGY_OF_RETRAIN, PEAK)),
         ("quality", _quality(found), (TOW, KEPT)),
-        ("stability", _stability(found), (COLLAPSE,)),
+        ("stability", _stability(found, apart), (COLLAPSE,)),
     ):
         if text:
             yield Finding(name, f"{found.where}: {text}.", TITLE, _values(found, *figures))
@@ -166,7 +166,7 @@ def _quality(found: Compared) -> str:
     return "; ".join(text.format(*figures) for text, figures in words if all(figures))
 
 
-def _stability(found: Compared) -> str:
+def _stability(found: Compared, apart: str) -> str:
     ours, theirs = found.means(COLLAPSE)
     if not ours or not theirs:
         return ""
@@ -178,8 +178,8 @@ def _stability(found: Compared) -> str:
     lasting = any(collapsed < known for collapsed, known in counts)
     horizon = "; a run that does not collapse counts with its horizon" if lasting else ""
     return (
-        f"left running, {listed(runs)} collapse, on average {ours} and {theirs} T* after completion (evaluations are "
-        f"some 0.05 T* or a step apart{horizon})"
+        f"left running, {listed(runs)} collapse, on average {ours} and {theirs} T* after completion (interpolated "
+        f"between evaluations {apart} apart{horizon})"
     )
 
 

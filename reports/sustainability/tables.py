@@ -1,6 +1,5 @@
 """The tables of the sustainability statement: one request, a thousand, where the energy comes from, search, samples."""
 
-import tomllib
 from collections.abc import Iterator
 
 import pandas as pd
@@ -85,10 +84,9 @@ def rate_table(part: Part) -> Table | None:
 
 def _trained(part: Part) -> str:
     """How the profile has the original and Retrain trained; both begin at what the model's builder gives."""
-    plans = tomllib.loads(part.run.profile_text)["unlearning"]
-    plans = [plans] if isinstance(plans, dict) else plans
     said = dict.fromkeys(
-        f"{plan['model']}: {', '.join(f'{key} {value}' for key, value in plan['training'].items())}" for plan in plans
+        f"{plan['model']}: {', '.join(f'{key} {value}' for key, value in plan['training'].items())}"
+        for plan in part.plans
     )
     return f"The original and Retrain are trained by the profile's [unlearning.training] ({'; '.join(said)})."
 

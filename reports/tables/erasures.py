@@ -117,7 +117,7 @@ def stability_table(part: Part) -> Table | None:
     note = (
         "From T* to the horizon: mean and 95 % t-interval over the seeds that have a figure. Collapse: retain accuracy "
         "(RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never happened, 0 "
-        "where RA was within 5 points of chance at T* already. Evaluations are some 0.05 T* apart, or a step. "
+        f"where RA was within 5 points of chance at T* already. Evaluations are {part.apart} apart, and interpolated. "
         "RA lost is in points. Matched displacement: the model is farther from the original than at T* by "
         f"{part.rules.matched_distance:g} of the original's norm; matched forget loss: it is "
         f"{part.rules.matched_rise:g} nats higher than at T*. A t-interval may reach beyond what is possible."

@@ -42,10 +42,9 @@ def caption(galleries: Galleries) -> str:
     seeds, erased = part.runs["seed"].nunique(), int(part.runs["erased.samples"].iloc[0])
     basis = " and ".join(sorted(part.done["energy.basis"].dropna().unique()))
     return (
-        f"{part.run.description}. {setting}: one class of {erased} images of {image_sizes(part.runs)} pixels forgotten "
-        f"to chance; means over {seeds} seeds, for ToW with their range. Energy is {basis}; Retrain's peak is that of "
-        f"its training. These are {len(ARMS)} of {part.runs['method'].nunique()} arms; [all of "
-        "them](reports/gallery/README.md)."
+        f"{setting}: {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over {seeds} seeds, "
+        f"for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. {len(ARMS)} of "
+        f"{part.runs['method'].nunique()} arms."
     )
 
 
@@ -80,8 +79,9 @@ def clipping(galleries: Galleries) -> str:
     clipped = collapsed[collapsed.index.str.endswith("-clipped")].sum()
     never = collapsed[collapsed["sum"] == 0]
     kept = (f"`{arm}` ({int(count)} runs)" for arm, count in never["count"].items())
+    where = " and ".join(galleries.erasures)
     return (
-        f"After completion {int(clipped['sum'])} of {int(clipped['count'])} clipped runs collapsed. "
+        f"Left running, over {where}: {int(clipped['sum'])} of {int(clipped['count'])} clipped runs collapsed. "
         f"{listed(kept) if len(never) else 'No arm'} never did."
     )
 

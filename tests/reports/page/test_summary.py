@@ -42,8 +42,8 @@ def test_collapse_is_counted(part_of: PartOf) -> None:
     runs += [stable(unlearning_record("fo-ga", seed), collapse=0.5, collapsed=True) for seed in range(3)]
     assert by_name(part_of, runs)["stability"].text == (
         "cnn digits b4 class:3: left running, 1 of 3 zo-ga runs and 3 of 3 fo-ga runs collapse, on average 1.00 and "
-        "0.50 T* after completion (evaluations are some 0.05 T* or a step apart; a run that does not collapse counts "
-        "with its horizon)."
+        "0.50 T* after completion (interpolated between evaluations some 0.05 T* or a step apart; a run that does not "
+        "collapse counts with its horizon)."
     )
 
 
