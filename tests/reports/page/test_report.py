@@ -123,6 +123,7 @@ def test_several_machines_stand_side_by_side(write_json: Write, tmp_path: Path) 
     assert (tmp_path / "out" / "run2-cpu-memory.svg").exists()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_devices_of_one_run_are_not_pooled(write_json: Write, tmp_path: Path) -> None:
     """Two records that differ in nothing but the device and the accuracy: no mean of the two stands anywhere."""
     first = unlearning_record("zo-ga", 0).model_dump()
@@ -183,9 +184,8 @@ def test_a_figure_without_data_says_why(
     assert ("This run has no single steps; " in page) is (records[0].kind == "unlearning")
 
 
-def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(
-    write_json: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("no_pictures")
+def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(write_json: Write, tmp_path: Path) -> None:
     settings = [f"class:{label}" for label in range(5)]
     runs = [unlearning_record(arm, 0) for arm in ("zo-ga", "retrain")]
     records = [
@@ -202,7 +202,6 @@ def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(
     titles = [[axes.get_title() for axes in one.figure.axes] for one in (quality.drawing, quality.whole)]
     assert titles == [[f"cnn digits b4 {name}" for name in settings[:count]] for count in (4, 5)]
     assert len(quality.table.rows) == 10
-    monkeypatch.setattr("reports.page.write._save", lambda *_: "")  # no pictures: the page is read for its words
     write_report(results, tmp_path / "out")
     said = (
         "The figures here are of the first 4 of 5 settings; the files beside this page show all, the tables have all."
