@@ -25,6 +25,7 @@ from bench.record import (
 )
 from reports.data.load import load
 from reports.data.part import Part, parts
+from reports.page.sections import Exhibit
 from reports.page.write import write_report
 from reports.tables.table import Table
 
@@ -235,6 +236,18 @@ def json_of(records: Iterable[Record], path: Path, processor: str = "A CPU") -> 
     ]
     path.write_text(json.dumps({"run": run.model_dump(mode="json"), "benchmarks": entries, "untimed": []}))
     return path
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are laid out and drawn, but written in no format: half the time, for who reads the words."""
+
+    def draw(exhibit: Exhibit, *_: object) -> str:
+        assert exhibit.whole is not None
+        exhibit.whole.figure.draw_without_rendering()
+        return ""
+
+    monkeypatch.setattr("reports.page.write._save", draw)
 
 
 @pytest.fixture

@@ -51,6 +51,8 @@ def test_it_equals_the_measurement_on_every_case_of_quick(of_case: StandIn) -> N
     [
         ("cnn", "fo-ga-checkpoint", 5),
         ("resnet20", "fo-ga-checkpoint", 8),
+        ("resnet18", "fo-ga-checkpoint", 2),
+        ("mobilenet_v3_small", "fo-ga-checkpoint", 2),
         ("resnet20", "zo-ga-gaussian", 3),
         ("mobilenet_v3_small", "zo-mezo", 2),
         ("mobilenet_v3_small", "fo-ga-head", 2),

@@ -19,6 +19,7 @@ devices = ["cpu"]
 threads = 1
 country = "FRA"
 window_s = 0.1
+train_per_class = 40
 
 [tuning]
 seeds = [7]

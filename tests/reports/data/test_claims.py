@@ -150,6 +150,7 @@ def test_settings_are_tests_of_their_own(part_of: PartOf) -> None:
     assert claim.verdict == "not supported"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_reader_finds_every_verdict_again_from_the_csv(write_json: Write, tmp_path: Path) -> None:
     """Recomputed with pandas and scipy alone."""
     records = both(

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from bench.record import Record
 from reports.data.load import load
 from reports.data.part import parts
@@ -90,6 +92,7 @@ def test_nothing_is_said_without_both_arms(part_of: PartOf) -> None:
     assert by_name(part_of, [unlearning_record("zo-ga", 0), step_record("fo-ga", 1)]) == {}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_every_sentence_leads_to_a_table_of_the_page(write_json: Write, tmp_path: Path) -> None:
     records = [
         record if record.kind == "step" else stable(record, collapse=1.0, collapsed=True) for record in full_set()

@@ -232,6 +232,7 @@ def test_runs_that_never_completed_are_counted_and_lend_no_figure(part_of: PartO
     assert rows(found, "One erasure request")["zo-ga"]["energy, J (estimated)"] == "n/a"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_without_erasures_there_is_no_statement_and_the_files_say_why(write_json: Write, tmp_path: Path) -> None:
     results = load([write_json([step_record("zo-ga", 1)])])
     (part,) = parts(results)
@@ -240,6 +241,7 @@ def test_without_erasures_there_is_no_statement_and_the_files_say_why(write_json
     assert "No statement: this run has no whole erasures." in (tmp_path / "out" / "sustainability.md").read_text()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_json_has_every_run_unrounded_and_no_nan(write_json: Write, tmp_path: Path) -> None:
     third = costing(unlearning_record("zo-ga", 0), 20 / 3)
     write_report(load([write_json([third, unlearning_record("fo-ga", 1, completed=None)])]), tmp_path / "out")
@@ -252,6 +254,7 @@ def test_the_json_has_every_run_unrounded_and_no_nan(write_json: Write, tmp_path
     assert part["search"][0]["joules"] == 300
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_markdown_keeps_its_tables_whatever_stands_in_a_name(write_json: Write, tmp_path: Path) -> None:
     record = unlearning_record("zo-ga", 0)
     named = record.model_copy(update={"case": record.case.model_copy(update={"model": "a|b<i>"})})
