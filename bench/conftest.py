@@ -76,7 +76,8 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
     """No dots, since the progress lines say more; the last line counts how the cases ended."""
     if report.when != "call" or not report.passed:
         return None
-    record = config.stash[SUITE].record_of(report.nodeid)
+    suite = config.stash.get(SUITE, None)
+    record = None if suite is None else suite.record_of(report.nodeid)
     return ("passed" if record is None else record.ending, "", "")
 
 
@@ -92,18 +93,27 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the JSON of all that is finished, also after an interruption."""
     suite = session.config.stash.get(SUITE, None)
-    if suite is not None:
-        path = session.config.stash[SETTINGS].json_path
+    if suite is None:
+        return
+    path = session.config.stash[SETTINGS].json_path
+    try:
         suite.tell_wide_spreads()
         if path is not None:
             write_benchmark_json(path, session.config, suite)
+    except OSError as error:
+        journal = suite.journal.path.name
+        suite.progress.say(f"cannot write {path}: {error.strerror}; {journal} has the finished cases: --resume")
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+    finally:
         suite.close()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Tell the user which case begins, and how it ended."""
-    suite = item.config.stash[SUITE]
+    suite = item.config.stash.get(SUITE, None)
+    if suite is None:  # something else could not be collected, and pytest was told to go on
+        pytest.exit("the cases were not checked: leave --continue-on-collection-errors out", returncode=4)
     suite.progress.start_case(item.name)
     result = yield
     record = suite.record_of(item.nodeid)

@@ -263,6 +263,11 @@ def profile_path(name_or_path: str) -> Path:
     return Path(name_or_path) if name_or_path.endswith(".toml") else PROFILES / f"{name_or_path}.toml"
 
 
+def read_profile(name_or_path: str) -> str:
+    """The text of a profile's file, without a byte order mark; raises OSError and UnicodeDecodeError."""
+    return profile_path(name_or_path).read_text(encoding="utf-8-sig")
+
+
 def load_profile(name_or_path: str) -> Profile:
     """Read a profile by its name under `profiles/`, or from a `.toml` file of the user's.
 
@@ -271,11 +276,13 @@ def load_profile(name_or_path: str) -> Profile:
     """
     path = profile_path(name_or_path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_profile(name_or_path))
         return Profile.model_validate({"name": path.stem, **table})
-    except (FileNotFoundError, IsADirectoryError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         choices = ", ".join(available_profiles())
         raise ProfileError(f"no profile {name_or_path!r}; choose from: {choices}, or give a FILE.toml") from None
+    except OSError as error:
+        raise ProfileError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path.name}: not TOML: {error}") from None
     except ValidationError as error:

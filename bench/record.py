@@ -6,12 +6,14 @@ and `Record.notes` says why under the figure's own name ("memory.allocator_peak_
 
 import json
 import shlex
+import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -194,6 +196,11 @@ class Stability(_Strict):
     drop_at_forget_loss: float | None = None
 
 
+def _as_list(value: Any) -> Any:
+    """A single `[rules.step_time]` table is a list of one, as several are a list."""
+    return [value] if isinstance(value, dict) else value
+
+
 class StepBar(_Strict):
     """A bar for the time of a step, at one batch size after the other; `at_most` or `at_least` is given."""
 
@@ -237,7 +244,7 @@ class Rules(_Strict):
     """how much farther from the original than at T*, as a share of the norm of its parameters"""
     matched_rise: float = Field(default=5.0, gt=0)
     """how much higher a forget loss than at T*, in nats"""
-    step_time: tuple[StepBar, ...] = ()
+    step_time: Annotated[tuple[StepBar, ...], BeforeValidator(_as_list)] = ()
     """bars for the time of a step"""
 
 
@@ -429,16 +436,32 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
     Raises:
         UnreadableJsonError: the file is missing, truncated, from another tool or of another schema, or holds no case.
     """
+    content = _content(path)
+    try:
+        run = Run.model_validate(content["run"])
+        tomllib.loads(run.profile_text)
+        entries = sorted([*content["benchmarks"], *content[UNTIMED]], key=lambda entry: str(entry["fullname"]))
+        records = [Record.model_validate(entry["extra_info"]["record"]) for entry in entries]
+    except (ValidationError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+        raise UnreadableJsonError(f"{path}: damaged: {first_line(error)}; run the suite again") from None
+    twice = next(
+        (label for label, count in Counter(record.case.label for record in records).items() if count > 1), None
+    )
+    if twice is not None:
+        raise UnreadableJsonError(f"{path}: damaged: the case {twice!r} is there twice; run the suite again")
+    if not records:
+        raise UnreadableJsonError(
+            f"{path}: it holds no finished case; run the command that made it again, with --resume"
+        )
+    return run, records
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The file's JSON, which is the suite's, of this schema."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        if (path.parent / JOURNAL).exists():
-            raise UnreadableJsonError(
-                f"{path}: not there yet, but {JOURNAL} beside it holds finished cases; wait for the run to end, or "
-                "give the command that made it again, with --resume"
-            ) from None
-        option = shlex.quote(f"--benchmark-json={path}")
-        raise UnreadableJsonError(f"{path}: {error.strerror}; make one with: pytest bench/ {option}") from None
+        raise UnreadableJsonError(f"{path}: {_way_out_of_missing(path, error)}") from None
     except IsADirectoryError:
         raise UnreadableJsonError(f"{path}: a folder; give the JSON in it") from None
     except OSError as error:
@@ -451,25 +474,18 @@ def read_benchmark_json(path: Path) -> tuple[Run, list[Record]]:
         raise UnreadableJsonError(f"{path}: not from this suite; make one with: pytest bench/ --benchmark-json")
     found = content["run"].get("schema") if isinstance(content["run"], dict) else None
     if found is True or found != SCHEMA:
-        raise UnreadableJsonError(
-            f"{path}: schema {found}, but this version reads schema {SCHEMA}; run the suite again"
+        readable = f"but this version reads schema {SCHEMA}"
+        raise UnreadableJsonError(f"{path}: schema {found}, {readable}; run the suite again")
+    return content
+
+
+def _way_out_of_missing(path: Path, error: OSError) -> str:
+    if (path.parent / JOURNAL).exists():
+        return (
+            f"not there yet, but {JOURNAL} beside it holds finished cases; wait for the run to end, or give the "
+            "command that made it again, with --resume"
         )
-    try:
-        run = Run.model_validate(content["run"])
-        entries = sorted([*content["benchmarks"], *content[UNTIMED]], key=lambda entry: str(entry["fullname"]))
-        records = [Record.model_validate(entry["extra_info"]["record"]) for entry in entries]
-    except (ValidationError, KeyError, TypeError) as error:
-        raise UnreadableJsonError(f"{path}: damaged: {first_line(error)}; run the suite again") from None
-    twice = next(
-        (label for label, count in Counter(record.case.label for record in records).items() if count > 1), None
-    )
-    if twice is not None:
-        raise UnreadableJsonError(f"{path}: damaged: the case {twice!r} is there twice; run the suite again")
-    if not records:
-        raise UnreadableJsonError(
-            f"{path}: it holds no finished case; run the command that made it again, with --resume"
-        )
-    return run, records
+    return f"{error.strerror}; make one with: pytest bench/ {shlex.quote(f'--benchmark-json={path}')}"
 
 
 def first_line(error: Exception) -> str:

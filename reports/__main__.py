@@ -55,8 +55,11 @@ def _readme(given: list[str]) -> int:
     argparse.ArgumentParser(
         prog="python -m reports readme", description="Write the results of reports/gallery/ into the README files."
     ).parse_args(given)
-    for path in write_documents():
-        sys.stdout.write(f"{path}\n")
+    try:
+        written = write_documents()
+    except OSError as error:
+        raise NotWrittenError(f"cannot write {error.filename}: {error.strerror}") from None
+    sys.stdout.write("".join(f"{path}\n" for path in written))
     return 0
 
 

@@ -16,7 +16,8 @@ class SameDraws:
     """
 
     def __init__(self, devices: Iterable[torch.device]) -> None:
-        generators = [torch.default_generator, *(_default_generator(device) for device in devices)]
+        found = (_default_generator(device) for device in devices)
+        generators = [torch.default_generator, *(generator for generator in found if generator is not None)]
         self._kept = [(generator, generator.clone_state()) for generator in generators]
 
     def again(self) -> None:
@@ -25,10 +26,9 @@ class SameDraws:
             generator.set_state(then.get_state())
 
 
-def _default_generator(device: torch.device) -> torch.Generator:
-    """The one that random operations on `device` draw from."""
+def _default_generator(device: torch.device) -> torch.Generator | None:
+    """The one that random operations on `device` draw from; None of an accelerator that shows none."""
     if device.type == "mps":
         return torch.mps._get_default_mps_generator()
-    generators = torch.get_device_module(device).default_generators
-    found: torch.Generator = generators[device.index or 0]
-    return found
+    generators = getattr(torch.get_device_module(device), "default_generators", None)
+    return None if generators is None else generators[device.index or 0]

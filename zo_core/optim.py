@@ -113,8 +113,7 @@ class ZOSGD(Optimizer):
         with uninterrupted() as interruptible:
 
             def loss() -> float:
-                if losses:
-                    draws.again()
+                draws.again()
                 losses.append(_finite_scalar(interruptible(closure)))
                 return losses[-1]
 

@@ -149,7 +149,9 @@ class Erasure:
 
     def _own_masks(self) -> AbstractContextManager[None]:
         """In train mode, dropout draws by the case's seed, whatever was drawn before: the same masks in every run."""
-        return drawing_by(self.case.seed, torch.device(self.case.device)) if self.plan.train_mode else nullcontext()
+        if not self.plan.train_mode:
+            return nullcontext()
+        return drawing_by(self.case.seed, torch.device(self.case.device), "dropout")
 
     def _spent(self, arm: Steps, steps: int) -> float:
         return arm.spent + steps * self._method.forward_equivalents

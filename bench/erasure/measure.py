@@ -181,6 +181,7 @@ def _divergence(trajectory: Trajectory[Evaluation]) -> tuple[int | None, dict[st
     """The step at which a run's loss was not finite, and its note; none for a run whose loss always was."""
     if trajectory.diverged is not None:
         return trajectory.diverged, {"outcome": f"the loss was not finite at step {trajectory.diverged}"}
-    wrecked = (step for step, seen in zip(trajectory.steps, trajectory.evaluations, strict=True) if not seen.finite)
-    step = next(wrecked, None)
+    seen_from = trajectory.completed or 0  # what was not finite before, and is again, did not end the run
+    looks = zip(trajectory.steps, trajectory.evaluations, strict=True)
+    step = next((step for step, seen in looks if step >= seen_from and not seen.finite), None)
     return step, {} if step is None else {"outcome": f"the model's losses were not finite after step {step}"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.base.paths import DEFAULT_JSON
-from bench.profiles import MOST_THREADS, Profile, load_profile, profile_path
+from bench.profiles import MOST_THREADS, Profile, load_profile, read_profile
 from bench.record import JOURNAL
 from bench.run.preflight import (
     check_country,
@@ -69,7 +69,7 @@ def read(option: Namespace) -> Settings:
         prepare_folder(option.checkpoints)
     return Settings(
         profile=profile,
-        profile_text=profile_path(option.profile).read_text(encoding="utf-8"),
+        profile_text=read_profile(option.profile),
         data_root=option.data_root,
         download=option.download,
         checkpoints=option.checkpoints,

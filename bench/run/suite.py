@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from bench.base.paths import ROOT
 from bench.instruments.clock import STEADIER
 from bench.instruments.machine import describe_commit, describe_machine
 from bench.record import WIDE_SPREAD, Case, Kind, Record, Run, TuningCost
 from bench.run.command_line import Settings
-from bench.run.journal import Journal
+from bench.run.journal import Journal, JournalError
 from bench.run.materials import Materials
 from bench.run.out_of_memory import memory_alone, record_or_out_of_memory
 from bench.workloads.datasets import Library
@@ -40,7 +42,6 @@ class Suite:
         self.progress = materials.progress
         self.run = run
         self.journal = journal
-        self.resumed = settings.resume
         self._memory_only = settings.memory_only
         self._energy = settings.energy
         self._told: set[str] = set()
@@ -70,7 +71,12 @@ class Suite:
 
         kept = record_or_out_of_memory(kind, stand_in, size, record)
         benchmark.extra_info["record"] = kept.model_dump(mode="json")
-        self.journal.append(_benchmark_entry(benchmark, kept))
+        try:
+            self.journal.append(_benchmark_entry(benchmark, kept))
+        except JournalError as error:  # to go on would be to measure what cannot be kept
+            pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
+        for path in self.journal.put_aside:
+            self.tell_once(str(path), f"cases of a former run are in {path.name} now")
 
     def record_of(self, nodeid: str) -> Record | None:
         """The record of a finished case; None for one that is not."""

@@ -76,6 +76,11 @@ class Test:
     bound: float
 
     @property
+    def scenario(self) -> str:
+        """What is to be forgotten in the setting: behind model, data and batch size."""
+        return self.setting.split(" ", 3)[-1]
+
+    @property
     def rule(self) -> str:
         """Where the whole interval must lie to support the claim; on the other side it speaks against it."""
         return f"{'above' if self.statistic.above else 'below'} {self.bound:g}"
@@ -98,6 +103,16 @@ class Claim:
 
     statement: str
     tests: tuple[Test, ...]
+
+    @property
+    def title(self) -> str:
+        """What is claimed, in short."""
+        return self.statement.partition(": ")[0]
+
+    @property
+    def rule(self) -> str:
+        """What of it is tested, with the bounds."""
+        return self.statement.partition(": ")[2]
 
     @property
     def verdict(self) -> Verdict:
@@ -221,13 +236,19 @@ class BarTest:
     Attributes:
         bar, batch_size: which one.
         bound: the bar itself.
-        ratio: the median time over what the bar names; NaN where the step was not timed.
+        ratio: the step's median over two forwards, divided by that of the arm that the bar names, if it names one; NaN
+            where a step was not timed.
     """
 
     bar: StepBar
     batch_size: int
     bound: float
     ratio: float
+
+    @property
+    def rule(self) -> str:
+        """Where the ratio must lie."""
+        return f"at {'most' if self.bar.at_least is None else 'least'} {self.bound:.2f}"
 
     @property
     def met(self) -> bool | None:

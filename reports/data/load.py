@@ -61,8 +61,13 @@ def read(path: Path) -> tuple[Run, list[Record]]:
         UnreadableJsonError: it cannot be used.
     """
     run, records = read_benchmark_json(path)
-    lines = map(_printable, run.profile_text.expandtabs().splitlines())
-    return _printable(run).model_copy(update={"profile_text": "\n".join(lines)}), list(map(_printable, records))
+    shown: Run = _printable(run)
+    return shown.model_copy(update={"profile_text": run.profile_text}), list(map(_printable, records))
+
+
+def printable_lines(text: str) -> str:
+    """A text of several lines with every character that has no look of its own as its code."""
+    return "\n".join(map(_printable, text.expandtabs().split("\n")))
 
 
 def categories(cases: pd.DataFrame) -> list[str]:

@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
@@ -17,6 +16,37 @@ from reports.data.erasures import ArmRuns, arm_runs, completed, with_costs
 from reports.data.load import Results
 from reports.data.points import drawn, largest_batches, pareto_points
 from reports.data.side_by_side import SideBySide, side_by_side
+
+DEFAULT_RESOLUTION = 1.05  # of a profile that does not say
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """What the report says of a profile.
+
+    Attributes:
+        training: how each model is trained, in words; none where nothing is.
+        apart: how far the evaluations of a run are apart, in words.
+        learning_rates: the grid that was searched, ascending; empty without a search.
+    """
+
+    training: tuple[str, ...]
+    apart: str
+    learning_rates: tuple[float, ...]
+
+
+def quoted(text: str) -> Quoted:
+    """Read it from the profile's TOML."""
+    table = tomllib.loads(text)
+    plans = table.get("unlearning", [])
+    plans = [plans] if isinstance(plans, dict) else plans
+    training = (f"{plan['model']}: {', '.join(f'{key} {n}' for key, n in plan['training'].items())}" for plan in plans)
+    resolution = max((plan.get("resolution", DEFAULT_RESOLUTION) for plan in plans), default=DEFAULT_RESOLUTION)
+    return Quoted(
+        tuple(dict.fromkeys(training)),
+        f"some {resolution - 1:.2g} T* or a step",
+        tuple(sorted(table.get("tuning", {}).get("learning_rates", []))),
+    )
 
 
 @dataclass(frozen=True)
@@ -52,15 +82,9 @@ class Part:
         return self.cases[self.cases["kind"] == "step"]
 
     @cached_property
-    def plans(self) -> list[dict[str, Any]]:
-        """The `[unlearning]` tables of the profile that was run; empty where it has none."""
-        found = tomllib.loads(self.run.profile_text).get("unlearning", [])
-        return [found] if isinstance(found, dict) else found
-
-    @property
-    def apart(self) -> str:
-        """How far evaluations of a run are apart, in words: by the profile's `resolution`, whose default is 1.05."""
-        return f"some {max((plan.get('resolution', 1.05) for plan in self.plans), default=1.05) - 1:.2g} T* or a step"
+    def quoted(self) -> Quoted:
+        """What the report says of the profile that was run."""
+        return quoted(self.run.profile_text)
 
     @cached_property
     def bars(self) -> tuple[BarTest, ...]:

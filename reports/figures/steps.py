@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.data.device_budgets import BUDGETS
-from reports.data.glossary import ESTIMATED, LEDGER_WORDS, distinct
+from reports.data.glossary import ESTIMATED, LEDGER_WORDS, distinct, image_sizes
 from reports.data.load import CATEGORY, MIB, categories
 from reports.figures.panels import (
     PANELS_ACROSS,
@@ -67,7 +67,7 @@ def composition(steps: pd.DataFrame) -> Drawing | None:
     for index, (axes, model) in enumerate(zip(places, models, strict=True)):
         of_model = steps[steps["model"] == model]
         _stack(axes, of_model)
-        axes.set(title=f"{model}, batch {of_model['batch_size'].iloc[0]}")
+        axes.set(title=f"{model}, {image_sizes(of_model)}, batch {of_model['batch_size'].iloc[0]}")
         axes.set_ylabel("" if index % PANELS_ACROSS else "peak of live tensors (MiB)")
     legend_above(figure, *places[0].get_legend_handles_labels())
     return Drawing(
@@ -155,9 +155,15 @@ def _against_batch_size(steps: pd.DataFrame, column: str, label: str) -> Figure:
     models = list(steps["model"].unique())
     figure, places = panels(len(models), height=3.0)
     for index, (axes, model) in enumerate(zip(places, models, strict=True)):
-        arm_lines(axes, steps[steps["model"] == model], "batch_size", column, style, markers=style.markers)
+        of_model = steps[steps["model"] == model]
+        arm_lines(axes, of_model, "batch_size", column, style, markers=style.markers)
         _hollow(axes, steps[(steps["model"] == model) & steps.get("hollow", False)], column, style)
-        axes.set(xscale="log", yscale="log", title=model, xlabel="batch size")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            title=f"{model}, {image_sizes(steps[steps['model'] == model])}",
+            xlabel="batch size",
+        )
         axes.set_ylabel("" if index % PANELS_ACROSS else label)
         batches = sorted(steps.loc[steps["model"] == model, "batch_size"].unique())
         batches = batches[:: math.ceil(len(batches) / MOST_TICKS)]

@@ -47,7 +47,7 @@ def findings(part: Part) -> list[Finding]:
     """
     found = [*_steps(part.steps), *_bars(part.bars)]
     for one in compared(part.side_by_side):
-        found += _erasures(one, part.apart)
+        found += _erasures(one, part.quoted.apart)
         if len(one.settings) == 1:
             setting, points = one.settings[0].setting, part.pareto_points
             found += _front(setting, points[points["setting"] == setting])
@@ -108,15 +108,16 @@ def _bars(tests: Sequence[BarTest]) -> Iterator[Finding]:
     known = [test for test in tests if test.met is not None]
     missed = [
         f"{test.bar.method} over {test.bar.over}, {test.bar.model} batch {test.batch_size} ({test.ratio:.2f}, "
-        f"{'at most' if test.bar.at_least is None else 'at least'} {test.bound:.2f})"
+        f"{test.rule})"
         for test in known
         if not test.met
     ]
     if known:
         text = f"Of {len(known)} bars of step time {len(known) - len(missed)} are met"
         missing = f"; missed: {'; '.join(missed)}" if missed else ""
-        values = {"bars": len(known), "missed": len(missed)}
-        yield Finding("bars", f"{text}{missing}.", BARS, values)
+        untimed = f"; {len(tests) - len(known)} more name steps that were not timed" if len(known) < len(tests) else ""
+        values = {"bars": len(tests), "timed": len(known), "missed": len(missed)}
+        yield Finding("bars", f"{text}{missing}{untimed}.", BARS, values)
 
 
 def _ratios(steps: pd.DataFrame, column: str, arm: str, other: str) -> pd.Series:

@@ -13,6 +13,7 @@ import pandas as pd
 from bench.record import TuningCost
 from reports.data.arms import MATCHED, places
 from reports.data.glossary import ARMS, COMPLETE, ESTIMATED, SETTING
+from reports.data.load import printable_lines
 from reports.data.part import Part
 from reports.sustainability.model_card import ModelCard, model_cards
 from reports.sustainability.request import Request, requests
@@ -67,7 +68,7 @@ class Statement:
         model_cards: one a setting; empty where no energy is known.
         requests: the figures behind it, unrounded.
         search: what finding the learning rates took.
-        profile: the text of the profile that was run.
+        profile: the text of the profile, as it was read.
     """
 
     headline: tuple[str, ...]
@@ -102,7 +103,7 @@ def statement(part: Part) -> Statement | None:
         tuple(model_cards(part)),
         tuple(requests(part)),
         part.run.tuning,
-        part.run.profile_text,
+        printable_lines(part.run.profile_text),
     )
 
 

@@ -75,20 +75,14 @@ def rate_table(part: Part) -> Table | None:
     ]
     matched = f"{MATCHED} runs with {ZEROTH}'s rate times the root of the number of parameters. "
     note = (
-        f"{_trained(part)} {matched if any(arm.arm == MATCHED for arm in known) else ''}Everything else is in the "
-        "profile, which stands in this statement as it was run."
+        "The original and Retrain are trained by the profile's [unlearning.training] "
+        f"({'; '.join(part.quoted.training)}). {matched if any(arm.arm == MATCHED for arm in known) else ''}"
+        "Everything else is in the profile, which stands in this statement as it was read, and in the options of the "
+        "command, which is named with the origin. The code of a model or an arm that does not come with the suite is "
+        "not on record."
     )
     columns = ("setting", "arm", *RATES.values())
     return Table("What each arm was run with", note, columns, tuple(rows)) if rows else None
-
-
-def _trained(part: Part) -> str:
-    """How the profile has the original and Retrain trained; both begin at what the model's builder gives."""
-    said = dict.fromkeys(
-        f"{plan['model']}: {', '.join(f'{key} {value}' for key, value in plan['training'].items())}"
-        for plan in part.plans
-    )
-    return f"The original and Retrain are trained by the profile's [unlearning.training] ({'; '.join(said)})."
 
 
 def thousand_table(part: Part) -> Table:

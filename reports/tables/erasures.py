@@ -21,7 +21,7 @@ def verdict_table(found: Sequence[Claim]) -> Table | None:
     """Every test of every claim, with its rule and what it says."""
     rows = [
         (
-            claim.statement.partition(":")[0],
+            claim.title,
             test.setting,
             test.statistic.name,
             interval_text(test.interval, ".3g"),
@@ -35,9 +35,9 @@ def verdict_table(found: Sequence[Claim]) -> Table | None:
     note = (
         "Mean and 95 % t-interval over seeds, the two arms compared seed by seed; n counts the seeds for which both "
         f"have the figure. No verdict from fewer than {LEAST_SEEDS}, or where a seed lacks it. Supported if the whole "
-        "interval is on the stated side of the bound, not supported if it is on the other. The bounds were written "
-        "into the profile before the run; the intervals are not widened for the number of tests. Every value and "
-        "verdict follows from results.csv."
+        "interval is on the stated side of the bound, not supported if it is on the other. The bounds stood "
+        "before the run, in the profile or as its defaults; the intervals are not widened for the number of tests. "
+        "Every value and verdict follows from results.csv."
     )
     columns = ("claim", "setting", "statistic", "mean (95 % interval)", "n", "supported if all is", "verdict")
     return Table("The tests behind the verdicts", note, columns, tuple(rows)) if rows else None
@@ -117,8 +117,9 @@ def stability_table(part: Part) -> Table | None:
     note = (
         "From T* to the horizon: mean and 95 % t-interval over the seeds that have a figure. Collapse: retain accuracy "
         "(RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never happened, 0 "
-        f"where RA was within 5 points of chance at T* already. Evaluations are {part.apart} apart, and interpolated. "
-        "RA lost is in points. Matched displacement: the model is farther from the original than at T* by "
+        f"where RA was within 5 points of chance at T* already. Evaluations are {part.quoted.apart} apart, "
+        "and interpolated. RA lost is in points. Matched displacement: the model is farther from the original than at "
+        "T* by "
         f"{part.rules.matched_distance:g} of the original's norm; matched forget loss: it is "
         f"{part.rules.matched_rise:g} nats higher than at T*. A t-interval may reach beyond what is possible."
     )

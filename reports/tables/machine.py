@@ -22,7 +22,7 @@ def machine_table(results: Results) -> Table:
                 "system": ", ".join(filter(None, (machine.system, machine.libc))),
                 "virtual machine": _yes_or_no(machine.virtual_machine),
                 "container": _yes_or_no(machine.container),
-                "energy counter (RAPL)": machine.rapl or "not recorded",
+                "energy counter (RAPL)": machine.rapl,
                 "Python": machine.python,
                 **machine.versions,
             }

@@ -75,12 +75,12 @@ def bar_table(part: Part) -> Table | None:
             str(test.batch_size),
             f"{test.bar.method} over {test.bar.over}",
             number(test.ratio, ".2f"),
-            f"at {'most' if test.bar.at_least is None else 'least'} {test.bound:.2f}",
+            test.rule,
             {True: "met", False: "missed", None: MISSING}[test.met],
         )
         for test in part.bars
     )
-    note = "Median times; the bars were written into the profile before the run."
+    note = "Ratios as in the table of times; the bars stood in the profile before the run."
     return Table(BARS, note, ("model", "batch", "time of", "ratio", "bar", ""), rows) if rows else None
 
 

@@ -1,11 +1,14 @@
 """Dropout under `ZOSGD`: one mask in all passes of a step, other masks in the next step, and nobody else's draws."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from zo_core import ZOSGD, cross_entropy, microbatched
+from zo_core import ZOSGD, GaussianNoise, cross_entropy, microbatched
+from zo_core.noise import Direction
 
 
 class WithDropout:
@@ -52,6 +55,44 @@ def test_the_step_is_that_of_the_loss_with_the_mask_fixed(two_sided: bool) -> No
     optimizer = ZOSGD(fixed.layer.parameters(), lr=0.1, two_sided=two_sided)
     optimizer.step(lambda: F.cross_entropy(fixed.layer(masked), fixed.targets))
     assert all(torch.equal(p, q) for p, q in zip(model.layer.parameters(), fixed.layer.parameters(), strict=True))
+
+
+class SeedingNoise(GaussianNoise):
+    """As the published MeZO does it: every pass of noise seeds the generator that dropout draws from."""
+
+    def direction(self, chunks: Sequence[torch.Tensor], step: int, query: int, group: int) -> Direction:
+        inner = super().direction(chunks, step, query, group)
+
+        def add(scale: float) -> None:
+            torch.manual_seed(query)
+            inner(scale)
+
+        return add
+
+
+def test_noise_of_ones_own_that_seeds_the_generator_changes_no_mask() -> None:
+    model = WithDropout()
+    ZOSGD(model.layer.parameters(), lr=0.1, queries=2, noise=SeedingNoise).step(model.loss)
+    assert len(model.masks) == 4
+    assert all(torch.equal(mask, model.masks[0]) for mask in model.masks)
+
+
+def test_a_step_that_fails_draws_no_more_than_its_first_passes() -> None:
+    """The next step draws as if the failed one had ended where it failed: after one pass of random numbers."""
+    model = WithDropout()
+    optimizer = ZOSGD(model.layer.parameters(), lr=0.1)
+
+    def fails_at_the_second() -> torch.Tensor:
+        loss = model.loss()
+        return loss * torch.nan if len(model.masks) == 2 else loss
+
+    torch.manual_seed(1)
+    with pytest.raises(FloatingPointError):
+        optimizer.step(fails_at_the_second)
+    after = torch.rand(3)
+    torch.manual_seed(1)
+    model.loss()
+    assert torch.equal(torch.rand(3), after)
 
 
 def test_a_step_takes_as_many_draws_as_one_pass() -> None:

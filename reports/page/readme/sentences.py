@@ -1,6 +1,5 @@
 """What came out, in sentences: each number follows from the JSON in reports/gallery/."""
 
-import tomllib
 from collections.abc import Iterator
 
 import pandas as pd
@@ -26,12 +25,13 @@ def outcome(galleries: Galleries) -> str:
     less = head / zeroth
     return (
         f"To forget a class of photographs, `{ZEROTH}` takes {number(peak.ratio, PEAK.ratio)} times the memory and "
-        f"{number(energy.ratio, ENERGY.ratio)} times the energy of `{FIRST}` ({number(share.ours, '.2g')} times that "
-        f"of retraining), and the model is worth {number(tow.ours, '.2f')} against {number(tow.theirs, '.2f')} (ToW, "
-        f"retraining being 1); ascent on the last layer alone (`{HEAD}`) takes {number(less['mib'], '.2f')} times the "
-        f"memory and {number(less['completion.joules'], '.1g')} times the energy of `{ZEROTH}` and comes to "
-        f"{number(head['quality.tow'], '.2f')}, but what it forgot is back in {head['quality.relearn_steps']:.0f} "
-        f"steps of fine-tuning, where a retrained model needs {retrain['quality.relearn_steps']:.0f}."
+        f"{number(energy.ratio, ENERGY.ratio)} times the energy ({both.basis}) of `{FIRST}` "
+        f"({number(share.ours, '.2g')} times that of retraining), and the model is worth {number(tow.ours, '.2f')} "
+        f"against {number(tow.theirs, '.2f')} (ToW, retraining being 1); ascent on the last layer alone (`{HEAD}`) "
+        f"takes {number(less['mib'], '.2f')} times the memory and {number(less['completion.joules'], '.1g')} times the "
+        f"energy of `{ZEROTH}` and comes to {number(head['quality.tow'], '.2f')}, but what it forgot is back in "
+        f"{number(head['quality.relearn_steps'], '.0f')} steps of fine-tuning, where a retrained model needs "
+        f"{number(retrain['quality.relearn_steps'], '.0f')}."
     )
 
 
@@ -52,9 +52,8 @@ def verdicts(galleries: Galleries) -> Iterator[str]:
     """A line a claim: the verdict on each run, and what it rests on."""
     first = next(iter(galleries.erasures.values()))
     for place, claim in enumerate(first.claims):
-        title, _, rule = claim.statement.partition(": ")
         said = (f"{what} {_verdict(part.claims[place])}" for what, part in galleries.erasures.items())
-        yield f"- **{title}** ({rule}): {'; '.join(said)}."
+        yield f"- **{claim.title}** ({claim.rule}): {'; '.join(said)}."
 
 
 def _verdict(claim: Claim) -> str:
@@ -66,10 +65,10 @@ def _verdict(claim: Claim) -> str:
 
 
 def _interval(test: Test) -> str:
-    scenario, interval = test.setting.split()[-1], test.interval
+    interval = test.interval
     exact = interval.low == interval.high
     text = number(interval.mean, ".2f") if exact else interval_text(interval, ".2f")
-    return f"{text} for {scenario} (n = {interval.n})"
+    return f"{text} for {test.scenario} (n = {interval.n})"
 
 
 def clipping(galleries: Galleries) -> str:
@@ -79,17 +78,16 @@ def clipping(galleries: Galleries) -> str:
     clipped = collapsed[collapsed.index.str.endswith("-clipped")].sum()
     never = collapsed[collapsed["sum"] == 0]
     kept = (f"`{arm}` ({int(count)} runs)" for arm, count in never["count"].items())
+    spared = f"{listed(kept)} never did." if len(never) else "Of every arm some run did."
     where = " and ".join(galleries.erasures)
     return (
-        f"Left running, over {where}: {int(clipped['sum'])} of {int(clipped['count'])} clipped runs collapsed. "
-        f"{listed(kept) if len(never) else 'No arm'} never did."
+        f"Left running, over {where}: {int(clipped['sum'])} of {int(clipped['count'])} clipped runs collapsed. {spared}"
     )
 
 
 def edges(part: Part) -> str:
     """Which arms' learning rates came out at an end of the grid that was searched."""
-    tuning = tomllib.loads(part.run.profile_text).get("tuning", {})
-    rates = sorted(tuning.get("learning_rates", []))
+    rates = part.quoted.learning_rates
     if not rates:
         return ""
     used = part.runs.dropna(subset=["rate.lr"]).groupby("method", sort=False)["rate.lr"].unique()
@@ -98,7 +96,7 @@ def edges(part: Part) -> str:
         for end, rate in (("lowest", rates[0]), ("highest", rates[-1]))
     }
     said = [f"at the {end} rate of the grid {listed(arms)}" for end, arms in at_ends.items() if arms]
-    return f"{'; '.join(said).capitalize()}: a wider grid may find better." if said else ""
+    return f"{'; '.join(said).capitalize()}; the search tried none beyond." if said else ""
 
 
 def _means(part: Part, arm: str) -> pd.Series:

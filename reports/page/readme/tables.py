@@ -1,18 +1,22 @@
 """What only the documents show: every arm of a run in a line, and a count."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from reports.data.arms import ZEROTH
 from reports.data.erasures import SHARED, ArmRuns
+from reports.data.glossary import distinct
 from reports.data.part import Part
 from reports.tables.table import MISSING, Table, number, spread
 
+ENERGY = "energy over Retrain's"
 MEANS = {
     "RA, %": ("quality.ra", ".1f"),
     "peak, MiB": ("mib", ".2f"),
     "steps": ("completion.step", ".0f"),
     "forwards over Retrain's": (f"{SHARED['forwards']} share", ".2g"),
-    "energy over Retrain's": (f"{SHARED['energy']} share", ".2g"),
+    ENERGY: (f"{SHARED['energy']} share", ".2g"),
     "relearn steps": ("quality.relearn_steps", ".0f"),
 }
 
@@ -20,7 +24,9 @@ MEANS = {
 def overview(part: Part) -> Table:
     """Every arm that was run: what it took and left at T*, and how many runs collapsed afterwards."""
     rows = tuple((one.setting, one.arm, one.complete, *_figures(one)) for one in part.arms)
-    columns = ("setting", "arm", "complete", "ToW (range)", *MEANS, "collapsed")
+    basis = distinct(part.done["energy.basis"])
+    means = (f"{name} ({basis})" if name == ENERGY else name for name in MEANS)
+    columns = ("setting", "arm", "complete", "ToW (range)", *means, "collapsed")
     return Table("", "", columns, rows)
 
 
@@ -31,10 +37,18 @@ def _figures(one: ArmRuns) -> list[str]:
     return [spread(one.done["quality.tow"], ".3f"), *means, collapsed]
 
 
-def pool_alone(part: Part) -> tuple[int, int]:
-    """In how many cases, of how many, a zeroth-order step peaks at inference's and its noise, to the byte."""
+@dataclass(frozen=True)
+class Count:
+    """In how many cases something is equal."""
+
+    equal: int
+    cases: int
+
+
+def pool_alone(part: Part) -> Count:
+    """Where a zeroth-order step peaks at inference's live tensors and its noise, to the byte."""
     by_arm = {arm: cases.set_index(["model", "batch_size"]) for arm, cases in part.steps.groupby("method")}
     peaks = {arm: pd.to_numeric(cases["memory.tensor_peak_bytes"]) for arm, cases in by_arm.items()}
     noise = pd.to_numeric(by_arm[ZEROTH]["memory.tensor_by_category.noise"])
     equal = peaks[ZEROTH] == (peaks["forward"] + noise).reindex(noise.index)
-    return int(equal.sum()), len(equal)
+    return Count(int(equal.sum()), len(equal))

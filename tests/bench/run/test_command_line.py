@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -212,14 +213,14 @@ def test_resuming_a_finished_run_runs_nothing_and_writes_all(folder: Path, strai
     assert records(straight) == before
 
 
-def test_another_profile_does_not_resume(folder: Path, straight: Path, here: Here) -> None:
+def test_another_profile_does_not_resume(tmp_path: Path, folder: Path, straight: Path, here: Here) -> None:
+    shutil.copytree(straight.parent, tmp_path / "copy")
     profile = ("--profile", folder / "tiny.toml", "--country=USA", "-k", "b1-forward")
-    saved = straight.with_name("journal.jsonl").read_text()
-    code, said = here(*profile, f"--benchmark-json={straight.parent / 'y.json'}", "--resume")
+    code, said = here(*profile, f"--benchmark-json={tmp_path / 'copy' / 'y.json'}", "--resume")
     assert code == 0, said
     assert "resume: 0 finished, 1 to do, 9 of another run" in said
-    assert straight.with_name("journal.previous.jsonl").read_text() == saved
-    straight.with_name("journal.jsonl").write_text(saved)
+    (aside,) = (tmp_path / "copy").glob("journal.previous-*.jsonl")
+    assert aside.read_text() == straight.with_name("journal.jsonl").read_text()
 
 
 def test_selecting_by_name_runs_only_that(folder: Path, here: Here) -> None:

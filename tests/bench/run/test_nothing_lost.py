@@ -57,15 +57,36 @@ def test_a_second_run_at_the_same_time_is_refused(folder: Path, finished: Path, 
     assert contents(finished) == before
 
 
-def test_a_new_run_keeps_the_former_one_beside_it(folder: Path, finished: Path, here: Here) -> None:
+def previous(target: Path) -> dict[str, bytes]:
+    """The JSON files and journals of former runs beside it."""
+    return {path.name: path.read_bytes() for path in target.parent.glob("*.previous-*")}
+
+
+@pytest.mark.parametrize("options", [("--no-energy",), ("--no-energy", "--resume"), ("--memory-only", "--resume")])
+def test_a_new_run_keeps_the_former_one_beside_it(
+    folder: Path, finished: Path, here: Here, options: tuple[str, ...]
+) -> None:
     json_before, journal_before = finished.read_bytes(), finished.with_name("journal.jsonl").read_bytes()
-    code, said = here(
-        "--profile", folder / "tiny.toml", f"--benchmark-json={finished}", "-k", "b1-forward", "--no-energy"
-    )
+    arguments = ("--profile", folder / "tiny.toml", f"--benchmark-json={finished}", "-k", "b1-forward")
+    code, said = here(*arguments, *options)
     assert code == 0, said
     assert set(records(finished)) == {"test_step_cost[cnn-b1-forward]"}
-    assert finished.with_name("x.previous.json").read_bytes() == json_before
-    assert finished.with_name("journal.previous.jsonl").read_bytes() == journal_before
+    kept = previous(finished)
+    assert sorted(kept.values(), key=len) == sorted([json_before, journal_before], key=len)
+    assert all(name in said for name in kept)
+    here(*arguments, "--no-energy", "--country=USA")  # a third run
+    assert kept.items() <= previous(finished).items()
+
+
+def test_what_was_finished_is_resumed_after_another_run(folder: Path, finished: Path, here: Here) -> None:
+    """All nine cases again, with the command of the finished run, though another one came in between."""
+    before = records(finished)
+    arguments = ("--profile", folder / "tiny.toml", f"--benchmark-json={finished}", f"--checkpoints={folder}")
+    assert here(*arguments, "-k", "b1-forward", "--no-energy")[0] == 0
+    code, said = here(*arguments, "--resume")
+    assert "resume: 9 finished, 0 to do, 1 of another run" in said
+    assert code in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
+    assert records(finished) == before
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_the_origin_names_machine_commit_and_command(write_json: Write) -> None:
 def test_the_origin_says_what_kind_of_machine_it_is(write_json: Write) -> None:
     facts = dict(machine_table(load([write_json()])).rows)
     assert (facts["virtual machine"], facts["container"]) == ("not known", "not known")
-    assert facts["energy counter (RAPL)"] == "not recorded"
+    assert facts["energy counter (RAPL)"] == "absent"
 
 
 def test_facts_stand_in_the_column_of_their_run(write_json: Write) -> None:

@@ -1,6 +1,5 @@
-"""What must not be lost: checkpoints and the journal."""
+"""The cache of trained models: what must not be lost, and what must not be believed."""
 
-import json
 import re
 from pathlib import Path
 
@@ -8,9 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.base.atomic_write import write_text
 from bench.profiles import Training
-from bench.run.journal import Journal
 from bench.workloads.checkpoints import CheckpointKey, load_or_train
 
 KEY = CheckpointKey("cnn", "digits", "data", "samples", Training(epochs=1, batch_size=2, lr=0.1), seed=0)
@@ -71,46 +68,3 @@ def test_a_failed_training_leaves_nothing(tmp_path: Path) -> None:
 )
 def test_the_folder_depends_on_everything(change: dict[str, object]) -> None:
     assert CheckpointKey(**{**vars(KEY), **change}).folder != KEY.folder
-
-
-def entry(name: str) -> dict[str, object]:
-    return {"fullname": name, "extra_info": {"record": {"outcome": "ok"}}}
-
-
-def test_a_journal_is_on_disk_as_each_case_ends(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.jsonl", "f", resume=False)
-    journal.append(entry("a"))
-    assert Journal(tmp_path / "journal.jsonl", "f", resume=True).entries == {"a": entry("a")}
-
-
-def test_a_half_written_line_is_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    journal = Journal(path, "f", resume=False)
-    journal.append(entry("a"))
-    with path.open("a") as file:
-        file.write('[]\n{"fingerprint": "f", "bench')
-    resumed = Journal(path, "f", resume=True)
-    resumed.append(entry("b"))
-    assert [json.loads(line)["benchmark"]["fullname"] for line in path.read_text().splitlines()] == ["a", "b"]
-
-
-def test_a_new_run_keeps_the_former_journal_beside_it(tmp_path: Path) -> None:
-    Journal(tmp_path / "journal.jsonl", "f", resume=False).append(entry("a"))
-    assert Journal(tmp_path / "journal.jsonl", "f", resume=False).entries == {}
-    assert '"a"' in (tmp_path / "journal.previous.jsonl").read_text()
-
-
-def test_another_run_does_not_count_as_finished(tmp_path: Path) -> None:
-    Journal(tmp_path / "journal.jsonl", "f", resume=False).append(entry("a"))
-    other = Journal(tmp_path / "journal.jsonl", "g", resume=True)
-    assert (other.entries, other.foreign) == ({}, 1)
-    assert '"a"' in (tmp_path / "journal.previous.jsonl").read_text()
-
-
-def test_a_failed_write_leaves_the_former_file(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_text(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "\ud800")
-    assert path.read_text() == "old"
-    assert [child.name for child in tmp_path.iterdir()] == ["file"]
