@@ -279,3 +279,37 @@ def write_parts(text: str) -> tuple[str, str, str]:
     """What stands before the [unlearning] table, its head, and the rest of it."""
     before, head, rest = text.partition("[unlearning]\n")
     return before, head, rest
+
+
+BARS = """
+[[rules.step_time]]
+model = "cnn"
+method = "zo-ga"
+over = "fo-ga"
+batch_sizes = [{batch}]
+at_most = [1.0]
+"""
+
+
+def test_a_bar_is_of_a_step_that_is_timed(write) -> None:
+    path = Path(write("", ""))
+    text = path.read_text()
+    size = load_profile(str(path)).step[0].batch_sizes[0]
+    path.write_text(text + BARS.format(batch=size))
+    assert load_profile(str(path)).rules.step_time[0].batch_sizes == (size,)
+    path.write_text(text + BARS.format(batch=999))
+    with pytest.raises(ProfileError, match="a step that the profile does not time: cnn, zo-ga, batch 999"):
+        load_profile(str(path))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_profile(write) -> None:
+    path = Path(write("", ""))
+    plain = load_profile(str(path))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_profile(str(path)) == plain
+
+
+def test_a_profile_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ProfileError, match="no profile"):
+        load_profile(str(tmp_path / "file" / "mine.toml"))

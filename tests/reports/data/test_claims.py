@@ -3,17 +3,20 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.record import Record
-from reports.data.claims import STABILITY, Claim, t_interval
+from bench.record import Record, Rules, StepBar
+from reports.data.claims import STABILITY, Claim, bar_tests, t_interval
 from reports.data.load import load
 from reports.data.part import parts
+from reports.page.summary import findings
 from reports.page.write import write_report
+from reports.tables.steps import bar_table
 from tests.reports.conftest import PartOf, Write, shown, stable, unlearning_record
 
 MEMORY = "Much less memory: zo-ga peaks below 0.5 of fo-ga"
@@ -204,3 +207,30 @@ def test_the_page_begins_with_the_claims(write_json: Write, tmp_path: Path) -> N
 def test_a_page_without_erasures_says_what_a_verdict_takes(write_json: Write, tmp_path: Path) -> None:
     write_report(load([write_json([unlearning_record("retrain", 0)])]), tmp_path / "out")
     assert "No verdict: it takes whole erasures" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_bars_are_held_against_the_paired_ratios(part_of: PartOf) -> None:
+    """zo-ga takes 1 times two forwards and fo-ga 1.5, so that zo-ga over fo-ga is 2/3; batch 64 was not timed."""
+    bars = (
+        StepBar(model="cnn", method="zo-ga", over="two forwards", batch_sizes=(1, 8), at_most=(1.0, 0.99)),
+        StepBar(model="cnn", method="zo-ga", over="fo-ga", batch_sizes=(1, 64), at_most=(0.67, 9.0)),
+        StepBar(model="cnn", method="fo-ga", over="zo-ga", batch_sizes=(1, 8), at_least=(1.5, 1.6)),
+    )
+    found = list(bar_tests(part_of().steps, Rules(step_time=bars)))
+    assert [test.met for test in found] == [True, False, True, None, True, False]
+    assert [test.rule for test in found][::3] == ["at most 1.00", "at most 9.00"]
+    assert found[2].ratio == pytest.approx(2 / 3)
+
+
+def test_bars_that_a_run_did_not_time_are_counted_apart(part_of: PartOf) -> None:
+    bar = StepBar(model="cnn", method="zo-ga", over="two forwards", batch_sizes=(1, 8, 64), at_most=(1.0, 0.9, 1.0))
+    part = part_of()
+    part = replace(part, run=part.run.model_copy(update={"rules": Rules(step_time=(bar,))}))
+    said = next(finding.text for finding in findings(part) if finding.name == "bars")
+    assert said == (
+        "Of 2 bars of step time 1 are met; missed: zo-ga over two forwards, cnn batch 8 (1.00, at most 0.90); 1 more "
+        "name steps that were not timed."
+    )
+    table = bar_table(part)
+    assert table is not None
+    assert [row[-1] for row in table.rows] == ["met", "missed", "n/a"]

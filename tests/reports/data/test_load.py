@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from bench.record import UnreadableJsonError
-from reports.data.load import load
+from reports.data.load import load, printable_lines
+from reports.data.part import parts
 from tests.reports.conftest import Write, full_set, step_record, unlearning_record
 
 
@@ -102,3 +103,24 @@ def test_every_name_is_printable_however_deep_it_stands(write_json: Write) -> No
     assert [cost.method for cost in results.runs[0].tuning] == ["my\\narm"]
     assert results.runs[0].machine.versions == {"torch": "2\\t0"}
     assert results.cases["method"].tolist() == ["zo-ga\\n"]
+
+
+def test_a_profile_is_read_as_it_was_whatever_stands_in_it(write_json: Write) -> None:
+    """Spaces that do not break, soft hyphens and other lines' ends; shown, they are codes."""
+    path = write_json()
+    content = json.loads(path.read_text())
+    content["run"]["profile_text"] = "description = 'a\u00a0b\u2028c'\n" + content["run"]["profile_text"]
+    path.write_text(json.dumps(content))
+    (part,) = parts(load([path]))
+    assert part.run.profile_text == content["run"]["profile_text"]
+    assert part.quoted.training == ("cnn: epochs 15, batch_size 64, lr 0.1",)
+    assert "a\\xa0b\\u2028c" in printable_lines(part.run.profile_text)
+
+
+def test_a_profile_that_is_no_toml_is_damage(write_json: Write) -> None:
+    path = write_json()
+    content = json.loads(path.read_text())
+    content["run"]["profile_text"] = "= 1"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UnreadableJsonError, match="damaged: "):
+        load([path])

@@ -18,7 +18,7 @@ from reports.sustainability.statement import (
     Statement,
     statement,
 )
-from tests.reports.conftest import PartOf, Write, step_record, unlearning_record
+from tests.reports.conftest import PROFILE_TEXT, PartOf, Write, step_record, unlearning_record
 
 
 def costing(record: Record, joules: float, seconds: float = 1.5, mib: int = 2) -> Record:
@@ -265,3 +265,14 @@ def test_markdown_keeps_its_tables_whatever_stands_in_a_name(write_json: Write, 
     heads = next(line for line in lines if line.startswith("| setting | arm | complete"))
     row = next(line for line in lines[lines.index(heads) :] if "zo-ga" in line)
     assert row.replace("\\|", "").count("|") == heads.count("|")
+
+
+def test_the_statement_quotes_the_profile_that_was_run(write_json: Write, tmp_path: Path) -> None:
+    """On the page escaped, in the JSON and the Markdown to the letter; with the training that it says."""
+    write_report(load([write_json()]), tmp_path / "out")
+    (content,) = json.loads((tmp_path / "out" / "sustainability.json").read_text())
+    assert content["profile"] == PROFILE_TEXT
+    markdown = (tmp_path / "out" / "sustainability.md").read_text()
+    assert all(f"    {line}".rstrip() in markdown.splitlines() for line in PROFILE_TEXT.splitlines())
+    assert "(cnn: epochs 15, batch\\_size 64, lr 0.1)" in markdown
+    assert "# in memory of &lt;nothing&gt;" in (tmp_path / "out" / "index.html").read_text()
