@@ -27,7 +27,7 @@ def outcome(galleries: Galleries) -> str:
         f"To forget a class of photographs, `{ZEROTH}` takes {number(peak.ratio, PEAK.ratio)} times the memory and "
         f"{number(energy.ratio, ENERGY.ratio)} times the energy ({both.basis}) of `{FIRST}` "
         f"({number(share.ours, '.2g')} times that of retraining), and the model is worth {number(tow.ours, '.2f')} "
-        f"against {number(tow.theirs, '.2f')} (ToW, retraining being 1); ascent on the last layer alone (`{HEAD}`) "
+        f"against {number(tow.theirs, '.2f')} (ToW; Retrain is 1); ascent on the last layer alone (`{HEAD}`) "
         f"takes {number(less['mib'], '.2f')} times the memory and {number(less['completion.joules'], '.1g')} times the "
         f"energy of `{ZEROTH}` and comes to {number(head['quality.tow'], '.2f')}, but what it forgot is back in "
         f"{number(head['quality.relearn_steps'], '.0f')} steps of fine-tuning, where a retrained model needs "

@@ -15,7 +15,7 @@ from reports.tables import erasures, machine, steps
 
 README, GALLERY = FOLDER.parent.parent / "README.md", FOLDER / "README.md"
 PICTURE = FOLDER / "headline.png"
-BLOCK = re.compile(r"(?<=<!-- )(?P<name>\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(?<=<!-- )(?P<name>(?!end )\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def documents(galleries: Galleries) -> dict[Path, str]:
