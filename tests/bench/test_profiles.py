@@ -285,7 +285,7 @@ BARS = """
 [[rules.step_time]]
 model = "cnn"
 method = "zo-ga"
-over = "fo-ga"
+over = "forward"
 batch_sizes = [{batch}]
 at_most = [1.0]
 """

@@ -85,7 +85,7 @@ def test_the_parts_of_a_bar_are_stacked_to_the_peak(part_of: PartOf) -> None:
     assert drawing is not None
     bars = [(bar.get_y(), bar.get_height()) for bar in drawing.figure.axes[0].patches]
     assert bars == [(0, 4), (0, 4), (4, 5), (4, 2)]  # parameters of fo-ga and zo-ga, then activations
-    assert drawing.figure.axes[0].get_title() == "cnn, batch 8"
+    assert drawing.figure.axes[0].get_title() == "cnn, 8x8, batch 8"
 
 
 def test_budgets_are_drawn_where_they_are_in_range(part_of: PartOf) -> None:

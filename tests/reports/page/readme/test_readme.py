@@ -104,7 +104,7 @@ def test_clipped_runs_are_counted_as_the_csv_has_them(galleries: Galleries) -> N
 
 def test_arms_at_an_end_of_the_grid_are_named(galleries: Galleries) -> None:
     rates = csv("images").groupby("method")["rate.lr"].first()
-    lowest = sorted(rates[rates == 3e-5].index)
+    lowest = sorted(set(rates[rates == 3e-5].index) - {"fo-ga-matched"})  # which takes zo-ga's
     said = edges(galleries.images)
     assert lowest
     assert all(f"`{arm}`" in said for arm in lowest)
