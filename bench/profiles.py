@@ -294,7 +294,7 @@ def _first_problem(error: ValidationError) -> str:
     finding = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = [str(part) for part in finding["loc"]]
     if finding["type"] != "extra_forbidden":
-        return f"{'.'.join(where) or 'profile'}: {finding['msg']}"
+        return f"{'.'.join(where) or 'profile'}: {finding['msg'].removeprefix('Value error, ')}"
     keys = ", ".join(sorted(_table_at([part for part in finding["loc"][:-1] if isinstance(part, str)]).model_fields))
     return f"unknown key {'.'.join(where)!r}; choose from: {keys}"
 
