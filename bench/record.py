@@ -346,7 +346,7 @@ class Record(_Strict):
             return "nothing to forget"
         if not done.reached:
             return "diverged" if self.outcome == "diverged" else "not completed"
-        return "completed, then diverged" if self.outcome == "diverged" else "completed"
+        return "completed then diverged" if self.outcome == "diverged" else "completed"
 
     @property
     def story(self) -> str:

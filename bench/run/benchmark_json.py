@@ -72,6 +72,7 @@ def _keep_former(path: Path, suite: Suite) -> Path | None:
     stem = f"{path.stem}.previous-{fingerprint[:SHORT]}"
     numbers = itertools.chain([""], (f"-{count}" for count in itertools.count(2)))
     free = (path.with_name(f"{stem}{number}{path.suffix}") for number in numbers)
-    target = next(target for target in free if not target.exists())
+    same = path.read_bytes()
+    target = next(target for target in free if not target.exists() or target.read_bytes() == same)
     shutil.copyfile(path, target)
     return target

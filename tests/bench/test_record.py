@@ -31,7 +31,7 @@ def curve(last: int) -> Curve:
         ),
         (
             {"completion": Completion(reached=True, step=15), "quality": TOW, "outcome": "diverged", "diverged_at": 31},
-            "completed, then diverged",
+            "completed then diverged",
             "completed at step 15 (ToW 0.94); diverged at step 31",
         ),
         ({"completion": Completion(reached=True, step=15)}, "completed", "completed at step 15"),

@@ -53,7 +53,7 @@ def test_the_console_says_what_happened(straight: Path) -> None:
         assert f"{name}  {record.story}  " in line
     endings = Counter(record.ending for record in found.values())
     assert endings["measured"] == 6
-    assert set(endings) <= {"measured", "completed", "completed, then diverged"}
+    assert set(endings) <= {"measured", "completed", "completed then diverged"}
     for ending, count in endings.items():
         assert f"{count} {ending}" in said[-1]
     (accuracies,) = (line for line in said if line.startswith("cnn digits b32 class:3, seed 0: the original has "))
