@@ -3,12 +3,12 @@
 import tomllib
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench.base.paths import PROFILES
-from bench.record import TWO_FORWARDS, Case, Rules, StepBar
+from bench.record import TWO_FORWARDS, Case, Rules, StepBar, as_list
 
 T = TypeVar("T")
 
@@ -24,11 +24,6 @@ def _all_different(values: list[T]) -> list[T]:
     if twice:
         raise ValueError(f"{twice[0]!r} stands there more than once")
     return values
-
-
-def _as_list(value: Any) -> Any:
-    """A single `[step]` table is a list of one, as several `[[step]]` are a list."""
-    return [value] if isinstance(value, dict) else value
 
 
 Distinct = AfterValidator(_all_different)
@@ -155,9 +150,9 @@ class Profile(_Table):
     """about how long a step is timed, in seconds"""
     min_rounds: Annotated[int, Field(ge=3)] = 5
     """the least number of rounds that a step is timed for"""
-    step: Annotated[list[StepPlan], BeforeValidator(_as_list)] = []
+    step: Annotated[list[StepPlan], BeforeValidator(as_list)] = []
     """what a step costs"""
-    unlearning: Annotated[list[UnlearningPlan], BeforeValidator(_as_list)] = []
+    unlearning: Annotated[list[UnlearningPlan], BeforeValidator(as_list)] = []
     """what unlearning does"""
     tuning: TuningPlan | None = None
     """where learning rates are searched for"""

@@ -196,8 +196,8 @@ class Stability(_Strict):
     drop_at_forget_loss: float | None = None
 
 
-def _as_list(value: Any) -> Any:
-    """A single `[rules.step_time]` table is a list of one, as several are a list."""
+def as_list(value: Any) -> Any:
+    """A single table of a profile, such as `[step]`, is a list of one, as several `[[step]]` are a list."""
     return [value] if isinstance(value, dict) else value
 
 
@@ -244,7 +244,7 @@ class Rules(_Strict):
     """how much farther from the original than at T*, as a share of the norm of its parameters"""
     matched_rise: float = Field(default=5.0, gt=0)
     """how much higher a forget loss than at T*, in nats"""
-    step_time: Annotated[tuple[StepBar, ...], BeforeValidator(_as_list)] = ()
+    step_time: Annotated[tuple[StepBar, ...], BeforeValidator(as_list)] = ()
     """bars for the time of a step"""
 
 
