@@ -13,17 +13,19 @@ from bench.base.progress import Progress
 from bench.instruments.machine import available_devices
 from bench.instruments.process_ledger import process_ledger
 from bench.profiles import available_profiles
-from bench.record import Case, TuningCost
+from bench.record import Case, Searched, TuningCost
 from bench.run.benchmark_json import write_benchmark_json
 from bench.run.command_line import Settings, as_usage_error, read
 from bench.run.journal import Journal
 from bench.run.materials import Materials, profile_library
-from bench.run.preflight import check_data
+from bench.run.preflight import check_data, check_retrain, check_tails, check_weights
 from bench.run.suite import Suite, describe_run
 from bench.tune.file import tuning_costs
+from bench.tune.searched import searched
+from bench.workloads.images.inventory import in_words
 
 SETTINGS = pytest.StashKey[Settings]()
-TUNING = pytest.StashKey[tuple[TuningCost, ...]]()
+TUNING = pytest.StashKey[tuple[tuple[TuningCost, ...], tuple[Searched, ...]]]()
 SUITE = pytest.StashKey[Suite]()
 
 
@@ -38,6 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--download", action="store_true", help="fetch a torchvision data set that is not there")
     group.addoption("--checkpoints", type=Path, default=CHECKPOINTS, metavar="DIR", help="cache of trained models")
     group.addoption("--resume", action="store_true", help="keep what an interrupted run has finished")
+    group.addoption(
+        "--lr", action="append", metavar="ARM=VALUE", help="an arm's learning rate, instead of the profile's"
+    )
+    group.addoption(
+        "--save-models", type=Path, metavar="DIR", help="write every arm's model at completion, as safetensors"
+    )
     group.addoption("--memory-only", action="store_true", help="only the memory ledgers: no time, energy or training")
     group.addoption("--no-energy", action="store_true", help="do not meter energy")
 
@@ -47,7 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check everything that needs no data, and take the JSON over from pytest-benchmark (`run/benchmark_json.py`)."""
     with as_usage_error():
         config.stash[SETTINGS] = settings = read(config.option)
-        config.stash[TUNING] = tuning_costs(config.option.profile, settings.profile)
+        which = config.option.profile, settings.profile
+        config.stash[TUNING] = tuning_costs(*which), searched(*which)
     config.option.benchmark_json = None
 
 
@@ -132,18 +141,25 @@ def _start(session: pytest.Session) -> None:
     process_ledger()  # gets ready while the data are read
     profile = settings.profile
     torch.set_num_threads(profile.threads)
-    data = profile_library(profile, settings.data_root, settings.download)
-    check_data(data, [case for item in session.items if (case := _case(item)) and not item.get_closest_marker("skip")])
+    data = profile_library(profile, settings.data_root, settings.download, settings.checkpoints, reporter.write_line)
+    cases = [case for item in session.items if (case := _case(item)) and not item.get_closest_marker("skip")]
+    check_data(data, cases)
+    check_tails(profile, data)
+    weights = check_weights(profile, data, settings.download)
+    if not settings.memory_only:
+        check_retrain(profile, data, cases)
     arguments, tuning = session.config.invocation_params.args, session.config.stash[TUNING]
-    run = describe_run(settings, data, arguments, tuning, _timing(session.config))
+    run = describe_run(settings, data, weights, arguments, *tuning, _timing(session.config))
     journal = Journal(settings.journal, run.fingerprint, settings.resume)
     pending = [item for item in session.items if item.nodeid not in journal.entries]
     progress = Progress(len(pending))
     if settings.resume:
         finished = len(session.items) - len(pending)
         progress.say(f"resume: {finished} finished, {len(pending)} to do, {journal.foreign} of another run")
+    for inventory in run.data:
+        progress.say(in_words(inventory))
     session.items = pending
-    materials = Materials(profile, data, settings.checkpoints, progress)
+    materials = Materials(profile, data, settings.checkpoints, progress, settings.download)
     session.config.stash[SUITE] = Suite(settings, materials, run, journal)
     reporter.showfspath = reporter._show_progress_info = False  # the progress lines say more
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,9 +23,12 @@ What to run: `pytest bench/ --profile NAME`, by name from this folder or as `FIL
 bench.documents` from the models in [`bench/profiles.py`](../bench/profiles.py) and the profiles themselves.
 
 Learning rates of profiles whose figures are quoted are not set by hand: `python -m bench.tune --profile NAME` tries one
-grid for every arm on seeds that no result uses, takes the best ToW at completion (of those within 0.01 of it, the
-cheapest), writes the choice into the profile, and keeps every trial beside it, in `NAME.tuning.json`. `baselines/` has
-what the memory gate compares with.
+grid for every arm on seeds that no result uses, takes the best ToW at completion (of those within 0.02 of it, the
+cheapest in sample-forwards), writes the choice into the profile, and keeps every trial beside it, in
+`NAME.tuning.json`. With `batch_sizes = "tuned"` an arm's batch size is searched for, too, and with `tails` how much of
+the network it moves. Where a class is forgotten, a point counts only if a probe (20 samples a class) recovers at most 3
+points more of it than after `fo-ga` on the whole network; an arm that never goes so deep keeps its longest tail.
+`baselines/` has what the memory gate compares with.
 What T\\*, ToW and Retrain are: [what is measured](../bench/README.md#what-is-measured).
 """
 
@@ -36,7 +40,7 @@ def documents() -> dict[Path, str]:
 
 def _arms() -> str:
     """The arms of whole erasures, then those of single steps alone."""
-    rows = [(name, methods.get(name)) for name in methods]
+    rows = [(name, methods.get(name)) for name in methods if methods.module(name).startswith("bench.")]
     whole = [f"| `{name}` | {arm.description} |" for name, arm in rows if arm.kinds != STEP]
     steps = [f"| `{name}` | {arm.description} |" for name, arm in rows if arm.kinds == STEP]
     return "\n".join(
@@ -54,7 +58,7 @@ def _profiles() -> str:
 def _keys(path: str, table: type[BaseModel]) -> Iterator[str]:
     """A section for a table of the file, and after it those of the tables in it."""
     yield f"## `[{path}]`\n" if path else "## At the top\n"
-    yield f"{str(table.__doc__).strip()}\n"
+    yield f"{cleandoc(str(table.__doc__))}\n"
     yield "| key | default | meaning |\n|---|---|---|"
     inner = {}
     for name, field in table.model_fields.items():
@@ -84,7 +88,7 @@ def _default(field: FieldInfo, model: type[BaseModel] | None) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("T*", "T\\*")
+    return " ".join(text.split()).replace("|", "\\|").replace("T*", "T\\*")
 
 
 if __name__ == "__main__":

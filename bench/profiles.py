@@ -8,11 +8,12 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench.base.paths import PROFILES
-from bench.record import TWO_FORWARDS, Case, Rules, StepBar, as_list
+from bench.record import TWO_FORWARDS, Case, Dtype, ErasureBar, Rules, StepBar, Tail, as_list
 
 T = TypeVar("T")
 
 MOST_THREADS = 1024
+SHARED = ("weights", "retrained", "retrain", "target_accuracy")  # by the unlearning tables of a setting
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -29,7 +30,8 @@ def _all_different(values: list[T]) -> list[T]:
 Distinct = AfterValidator(_all_different)
 Names = Annotated[list[str], Field(min_length=1), Distinct]
 BatchSizes = Annotated[list[Positive], Field(min_length=1), Distinct]
-Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1), Distinct]
+Tails = Annotated[list[Tail], Field(min_length=1), Distinct]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1), Distinct]
 
 
 class ProfileError(ValueError):
@@ -57,6 +59,49 @@ class Training(_Table):
     """of SGD"""
 
 
+Channel = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1, max_length=4)]
+Spread = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1, max_length=4)]
+
+
+class Preprocessing(_Table):
+    """What becomes of an image before the network sees it, as torchvision's transforms do it; by default it is scaled
+    until its centre square is as large as `image_size` says, and standardized by the mean and spread of the training
+    images.
+    """
+
+    resize: Pixels | Annotated[list[Pixels], Field(min_length=2, max_length=2)] | None = None
+    """pixels of the shorter side, or `[height, width]`, before the centre square of `image_size` is cut out; as large
+    as that square if not given"""
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    """how pixels are resized, antialiased"""
+    mean: Channel | None = None
+    """of each channel, in [0, 1]; that of the training images if not given"""
+    std: Spread | None = None
+    """of each channel, in the same units; goes with `mean`"""
+    transforms: Literal["weights"] | None = None
+    """take all of these from torchvision's weights that `[unlearning]` names; `image_size` must be theirs"""
+    background: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)] = [
+        255,
+        255,
+        255,
+    ]
+    """red, green and blue that transparent pixels are laid on"""
+    classes: Annotated[list[str], Distinct] | None = None
+    """names of the classes in the order of the model's outputs; that of the data, for folders the alphabet's, if not
+    given"""
+    skip_unreadable: bool = False
+    """go on without images that cannot be read; they are named in the JSON"""
+
+    @model_validator(mode="after")
+    def _says_each_once(self) -> "Preprocessing":
+        if (self.mean is None) != (self.std is None) or len(self.mean or ()) != len(self.std or ()):
+            raise ValueError("give mean and std together, a number for each channel in both")
+        given = {"resize", "interpolation", "mean", "std"} & self.model_fields_set
+        if self.transforms is not None and given:
+            raise ValueError(f"transforms says it, too: leave {sorted(given)[0]} out, or transforms")
+        return self
+
+
 class StepPlan(_Table):
     """Step-cost cases: every method on every model at every batch size. A profile may have several."""
 
@@ -68,6 +113,8 @@ class StepPlan(_Table):
     """samples a step"""
     methods: Names
     """names of arms"""
+    dtype: Dtype = "float32"
+    """what passes run in; below float32 by torch's autocast, the parameters stay float32"""
 
 
 class Tuned(_Table):
@@ -77,6 +124,11 @@ class Tuned(_Table):
     """learning rate"""
     eps: Annotated[float, Field(gt=0)] = 1e-3
     """size of the perturbation, for a zeroth-order arm"""
+    batch_size: Positive | None = None
+    """samples a step, where `batch_sizes` is `"tuned"`"""
+    tail: Tail = "all"
+    """how much of the network it moves, counted from the output: the last layer, with the block before it (`block`), or
+    with the last quarter of the blocks (`stage`), or all"""
 
 
 class UnlearningPlan(_Table):
@@ -88,10 +140,11 @@ class UnlearningPlan(_Table):
     """used instead of the profile's"""
     image_size: Pixels
     """height and width of the images, in pixels"""
-    batch_sizes: BatchSizes
-    """samples a step"""
+    batch_sizes: BatchSizes | Literal["tuned"]
+    """samples a step; `"tuned"`: each arm has its own, as its hyperparameters say, and Retrain that of `training`"""
     scenarios: Names
-    """what is to be forgotten: `class:K` (an index or a name) or `random:F` (a share)"""
+    """what is to be forgotten: `class:K` (a name or an index), `random:F` (a share), `random:N` (so many samples) or
+    `files:LIST` (a text file with a path a line, or a CSV file with a column `path`)"""
     methods: Names
     """names of arms"""
     seeds: Seeds
@@ -106,14 +159,61 @@ class UnlearningPlan(_Table):
     """how many samples of the retain set an evaluation looks at, the same for all arms of a seed; all if not given"""
     train_mode: bool = False
     """have the model in train mode, with dropout and moving batch norm; dropout draws by the case's seed"""
-    training: Training
-    """how the original and Retrain are trained"""
+    dtype: Dtype = "float32"
+    """what passes run in; below float32 by torch's autocast, the parameters stay float32"""
+    weights: str | None = None
+    """the original's, instead of training it: FILE.safetensors, a state dict (`.pt`), or torchvision's by name"""
+    retrained: str | None = None
+    """Retrain's, likewise, instead of training it"""
+    retrain: bool = True
+    """`false`: there is no Retrain; what is measured against it, such as ToW, is left out"""
+    target_accuracy: Annotated[float, Field(ge=0, le=100)] | Literal["test"] | None = None
+    """forget accuracy in percent at which an erasure is complete, or `test`, the original's on test data; if not given,
+    chance for a class, and Retrain's for anything else, or chance where there is no Retrain"""
+    training: Training | None = None
+    """how the original and Retrain are trained; not needed where neither is"""
     hyperparameters: dict[str, Tuned] = {}
     """what each arm is run with"""
 
+    @property
+    def trains_retrain(self) -> bool:
+        """Whether Retrain is trained by the suite."""
+        return self.retrain and self.retrained is None
+
+    def batch_sizes_of(self, method: str) -> list[int]:
+        """What the arm is run with; nothing where its batch size is yet to be found."""
+        if self.batch_sizes != "tuned":
+            return self.batch_sizes
+        own = self.training if method == "retrain" else self.hyperparameters.get(method)
+        return [] if own is None or own.batch_size is None else [own.batch_size]
+
+    def check_batch_sizes(self) -> None:
+        """Raise ValueError if an arm has a batch size of its own that would not be used."""
+        own = next((arm for arm, tuned in self.hyperparameters.items() if tuned.batch_size is not None), None)
+        if own is not None and self.batch_sizes != "tuned":
+            raise ValueError(
+                f'unlearning: {own} has a batch_size of its own, which takes batch_sizes = "tuned": say that, or leave '
+                "it out"
+            )
+
+    def check_models(self) -> None:
+        """Raise ValueError unless it is said where the original and Retrain come from."""
+        if self.training is None and (self.weights is None or self.trains_retrain):
+            missing = "the original" if self.weights is None else "Retrain"
+            ways = "weights = FILE" if self.weights is None else "retrained = FILE, or retrain = false"
+            raise ValueError(f"unlearning: {missing} is to be trained: add [unlearning.training], or {ways}")
+        if self.retrained is not None and not self.retrain:
+            raise ValueError("unlearning: retrain = false says that there is no Retrain: leave it or retrained out")
+        if "retrain" in self.methods and not self.trains_retrain:
+            raise ValueError(
+                "unlearning: the arm retrain trains Retrain: leave it out, or retrained and retrain = false"
+            )
+
 
 class TuningPlan(_Table):
-    """Where `python -m bench.tune` looks: every learning rate for every arm, every `eps` for zeroth-order ones."""
+    """Where `python -m bench.tune` looks: every learning rate for every arm, every `eps` for zeroth-order ones, with
+    every batch size and on every tail.
+    """
 
     seeds: Seeds
     """for tuning alone: no result may use them"""
@@ -121,6 +221,16 @@ class TuningPlan(_Table):
     """the grid"""
     eps: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), Distinct] = [1e-3]
     """the grid of perturbations"""
+    batch_sizes: BatchSizes | None = None
+    """the grid of samples a step, for every arm; goes with `batch_sizes = "tuned"` in `[unlearning]`"""
+    tails: Tails = ["all"]
+    """the grid of tails, for every arm that can move them"""
+    arm_tails: dict[str, Tails] = {}
+    """the grid of tails of single arms, in the place of `tails`"""
+
+    def tails_of(self, arm: str) -> list[Tail]:
+        """Those that the arm is to be tried on."""
+        return self.arm_tails.get(arm, self.tails)
 
 
 class Profile(_Table):
@@ -138,6 +248,8 @@ class Profile(_Table):
     """take only the first so many training samples of each class"""
     test_per_class: Positive | None = None
     """take only the first so many test samples of each class"""
+    data: Preprocessing = Preprocessing()
+    """what becomes of images"""
     devices: Annotated[list[Literal["cpu", "cuda", "mps", "xpu"]], Field(min_length=1), Distinct]
     """where to run; a device that is not there is skipped, visibly"""
     threads: Annotated[int, Field(gt=0, le=MOST_THREADS)]
@@ -171,13 +283,53 @@ class Profile(_Table):
 
     @model_validator(mode="after")
     def _times_what_has_a_bar(self) -> "Profile":
-        timed = {(case.model, case.method, case.batch_size) for case in self.step_cases()}
+        timed = {(case.network, case.method, case.batch_size) for case in self.step_cases()}
         for bar in self.rules.step_time:
             named = [bar.method] if bar.over == TWO_FORWARDS else [bar.method, bar.over]
             for method, batch_size in product(named, bar.batch_sizes):
                 if (bar.model, method, batch_size) not in timed:
                     missing = f"{bar.model}, {method}, batch {batch_size}"
                     raise ValueError(f"rules.step_time names a step that the profile does not time: {missing}")
+        return self
+
+    @model_validator(mode="after")
+    def _erases_what_has_a_bar(self) -> "Profile":
+        together = [set(plan.methods) for plan in self.unlearning]
+        for bar in self.rules.erasure_cost:
+            if not any({bar.method, bar.over} <= arms for arms in together):
+                raise ValueError(f"rules.erasure_cost: no unlearning table has both {bar.method} and {bar.over}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_models(self) -> "Profile":
+        for plan in self.unlearning:
+            plan.check_models()
+        return self
+
+    @model_validator(mode="after")
+    def _has_batch_sizes_where_they_are_used(self) -> "Profile":
+        for plan in self.unlearning:
+            plan.check_batch_sizes()
+        tuned = any(plan.batch_sizes == "tuned" for plan in self.unlearning)
+        if self.tuning is not None and tuned != (self.tuning.batch_sizes is not None):
+            raise ValueError(
+                'unlearning: batch_sizes = "tuned" needs the batch_sizes to try: add them to [tuning]'
+                if tuned
+                else 'tuning: batch_sizes are for arms with batch sizes of their own: say batch_sizes = "tuned" in '
+                "[unlearning], or leave them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_request_a_setting(self) -> "Profile":
+        """Arms and seeds of a setting are compared and averaged, so they start from the same model to the same end."""
+        plans: dict[str | None, UnlearningPlan] = {}
+        for plan in self.unlearning:
+            for case in self._cases_of(plan):
+                first = plans.setdefault(case.setting, plan)
+                other = next((name for name in SHARED if getattr(plan, name) != getattr(first, name)), None)
+                if other is not None:
+                    raise ValueError(f"unlearning: two tables of {case.setting} differ in {other}: make two profiles")
         return self
 
     @model_validator(mode="after")
@@ -198,6 +350,7 @@ class Profile(_Table):
                 image_size=plan.image_size,
                 batch_size=batch_size,
                 device=device,
+                dtype=plan.dtype,
                 threads=self.threads,
                 seed=0,
             )
@@ -209,7 +362,7 @@ class Profile(_Table):
         ]
 
     def unlearning_cases(self) -> list[Case]:
-        """The cases of `bench/test_unlearning.py`."""
+        """The cases of `bench/test_unlearning.py`; of an arm whose batch size is yet to be found there are none."""
         return [case for plan in self.unlearning for case in self._cases_of(plan)]
 
     def plan_of(self, case: Case) -> UnlearningPlan:
@@ -218,14 +371,20 @@ class Profile(_Table):
         return next((plan for plan in plans if case.method in plan.methods and case.seed in plan.seeds), plans[0])
 
     def _has_setting(self, plan: UnlearningPlan, case: Case) -> bool:
-        of_plan = plan.model, plan.dataset or self.dataset, plan.image_size
-        same = of_plan == (case.model, case.dataset, case.image_size)
-        return same and case.batch_size in plan.batch_sizes and case.scenario in plan.scenarios
+        of_plan = plan.model, plan.dataset or self.dataset, plan.image_size, plan.dtype
+        same = of_plan == (case.model, case.dataset, case.image_size, case.dtype)
+        batch = case.batch_tuned if plan.batch_sizes == "tuned" else case.batch_size in plan.batch_sizes
+        return same and batch and case.scenario in plan.scenarios
 
     def pilot_cases(self, plan: UnlearningPlan, tuning: TuningPlan) -> list[Case]:
-        """What a plan's learning rates are tried on: its erasures with the seeds for tuning, on the first device."""
+        """What a plan's learning rates are tried on: its erasures with the seeds for tuning, on the first device; where
+        batch sizes are tried, too, with the first of them.
+        """
         pilot = self.model_copy(update={"devices": self.devices[:1]})
-        return pilot._cases_of(plan.model_copy(update={"seeds": tuning.seeds, "methods": ["retrain"]}))
+        tuned = plan.batch_sizes == "tuned"
+        sizes = (tuning.batch_sizes or [])[:1] if tuned else plan.batch_sizes
+        fixed = plan.model_copy(update={"seeds": tuning.seeds, "methods": ["retrain"], "batch_sizes": sizes})
+        return [case.model_copy(update={"batch_tuned": tuned}) for case in pilot._cases_of(fixed)]
 
     def _cases_of(self, plan: UnlearningPlan) -> list[Case]:
         return [
@@ -235,15 +394,17 @@ class Profile(_Table):
                 dataset=plan.dataset or self.dataset,
                 image_size=plan.image_size,
                 batch_size=batch_size,
+                batch_tuned=plan.batch_sizes == "tuned",
                 device=device,
+                dtype=plan.dtype,
                 threads=self.threads,
                 seed=seed,
                 scenario=scenario,
             )
             for device in self.devices
-            for batch_size in plan.batch_sizes
             for scenario in plan.scenarios
             for method in plan.methods
+            for batch_size in plan.batch_sizes_of(method)
             for seed in plan.seeds
         ]
 
@@ -300,8 +461,10 @@ def _table_at(path: list[str]) -> type[BaseModel]:
         ("step",): StepPlan,
         ("unlearning",): UnlearningPlan,
         ("unlearning", "training"): Training,
+        ("data",): Preprocessing,
         ("tuning",): TuningPlan,
         ("rules",): Rules,
         ("rules", "step_time"): StepBar,
+        ("rules", "erasure_cost"): ErasureBar,
     }
     return Tuned if path[1:2] == ["hyperparameters"] else tables[tuple(path)]

@@ -5,9 +5,11 @@ and `Record.notes` says why under the figure's own name ("memory.allocator_peak_
 """
 
 import json
+import re
 import shlex
 import tomllib
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,13 +26,18 @@ from pydantic import (
     model_validator,
 )
 
-SCHEMA: Literal[6] = 6
+SCHEMA: Literal[8] = 8
+Dtype = Literal["float32", "bfloat16", "float16"]
 Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
 Boundary = Literal["process", "machine"]
+Tail = Literal["all", "stage", "block", "layer"]
 WIDE_SPREAD = 0.1
 TWO_FORWARDS = "two forwards"
+SHOTS = 20  # samples a class, of the probe that points of a search are held against
+DEPTH_MARGIN = 3.0  # points that it may find more than after ascent on the whole network
 JOURNAL = "journal.jsonl"  # of a run that goes on, or was broken off, beside its JSON
+LONGEST_NAME = 200  # bytes; file systems take 255, hash and suffix among them
 UNTIMED = "untimed"  # where the JSON has cases without a time, which no reader of pytest-benchmark's format expects
 
 
@@ -39,23 +46,27 @@ class _Strict(BaseModel):
 
 
 class Case(_Strict):
-    """What was run. `scenario` is None for step cases; sizes in pixels and samples."""
+    """What was run. `scenario` is None for step cases; sizes in pixels and samples. Parameters are float32 in any case;
+    with another `dtype` the passes run under torch's autocast to it. With `batch_tuned` the batch size is what tuning
+    found for the arm, and arms of other batch sizes are compared with it.
+    """
 
     method: str
     model: str
     dataset: str
     image_size: int
     batch_size: int
+    batch_tuned: bool = False
     device: str
-    dtype: Literal["float32"] = "float32"
+    dtype: Dtype = "float32"
     threads: int
     seed: int
     scenario: str | None = None
 
     @property
     def id(self) -> str:
-        """The readable name of the case: resnet18-b8-zo-ga, cnn-digits-b32-class:3-zo-ga-seed0; the device if it is
-        not the CPU.
+        """The readable name of the case: resnet18-b8-zo-ga, cnn-digits-b32-class:3-zo-ga-seed0; dtype and device where
+        they are not float32 and the CPU.
         """
         return "-".join(self._words())
 
@@ -65,23 +76,41 @@ class Case(_Strict):
         return " ".join(self._words())
 
     def _words(self) -> list[str]:
-        where = [] if self.device == "cpu" else [self.device]
+        where = [word for word, usual in ((self.dtype, "float32"), (self.device, "cpu")) if word != usual]
         if self.scenario is None:
             return [self.model, f"b{self.batch_size}", self.method, *where]
         batch = f"b{self.batch_size}"
         return [self.model, self.dataset_kind, batch, self.scenario, self.method, f"seed{self.seed}", *where]
 
     @property
+    def network(self) -> str:
+        """The model, and what its passes run in where that is not float32: resnet18 bfloat16."""
+        return self.model if self.dtype == "float32" else f"{self.model} {self.dtype}"
+
+    @property
     def setting(self) -> str | None:
         """What an unlearning case has in common with those it is compared with; None for a step."""
         if self.scenario is None:
             return None
-        return f"{self.model} {self.dataset_kind} b{self.batch_size} {self.scenario}"
+        batch = "own batch" if self.batch_tuned else f"b{self.batch_size}"
+        return f"{self.network} {self.dataset_kind} {batch} {self.scenario}"
 
     @property
     def dataset_kind(self) -> str:
         """The name of the dataset without what stands behind its colon: imagefolder."""
         return self.dataset.partition(":")[0]
+
+
+def model_file(case: Case) -> str:
+    """The name of the file that `--save-models` writes the case's model to; no two cases have the same.
+
+    A hash stands for what a name cannot hold: marks that files are not called by, and more than file systems take.
+    """
+    name = re.sub(r"[^\w.-]", "_", case.id)
+    if name != case.id.replace(":", "_", 1) or len(name.encode()) > LONGEST_NAME:
+        begins = name.encode()[:LONGEST_NAME].decode(errors="ignore")
+        name = f"{begins}-{sha256(case.id.encode()).hexdigest()[:16]}"
+    return f"{name}.safetensors"
 
 
 class StepTime(_Strict):
@@ -151,6 +180,21 @@ class StepEnergy(_Strict):
     country: str
 
 
+class Probe(_Strict):
+    """How much of a forgotten class the network still knows: accuracy in percent, on test data of the class, of a ridge
+    regression on the features that its last layer sees, fitted to so many training samples of every class.
+
+    Attributes:
+        shots: samples a class.
+        model, original, retrained: of the unlearned model, and of the two that it lies between; None without a Retrain.
+    """
+
+    shots: int
+    model: float
+    original: float
+    retrained: float | None = None
+
+
 class Quality(_Strict):
     """What the model is worth at completion; Retrain's values are the target.
 
@@ -163,6 +207,7 @@ class Quality(_Strict):
             0.5 is no better than chance.
         tow: tug-of-war score, in [0, 1].
         relearn_steps: fine-tuning steps on the forget set until its accuracy is near the original's again.
+        depth: of a forgotten class, what a probe recovers, from few shots to many; None for other requests.
     """
 
     ua: float
@@ -173,6 +218,7 @@ class Quality(_Strict):
     mia_auc: float | None = None
     tow: float | None = None
     relearn_steps: int | None = None
+    depth: tuple[Probe, ...] | None = None
 
 
 class Stability(_Strict):
@@ -227,6 +273,26 @@ class StepBar(_Strict):
         return self
 
 
+class ErasureBar(_Strict):
+    """A bar for what an arm's erasures cost, in every setting that has both arms: means over the seeds with which both
+    complete, at a ToW not much lower and, where a class is forgotten, at a depth no less: what a probe recovers of it
+    is at most `DEPTH_MARGIN` points more.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    method: str
+    """the arm"""
+    over: str
+    """the arm that its cost is divided by"""
+    sample_forwards: PositiveFloat
+    """at most so many times its sample-forwards"""
+    joules: PositiveFloat | None = None
+    """at most so many times its energy"""
+    tow_margin: NonNegativeFloat = 0.02
+    """at a ToW at most so much below its own"""
+
+
 class Rules(_Strict):
     """What makes a verdict, fixed in the profile before anything is measured."""
 
@@ -246,38 +312,80 @@ class Rules(_Strict):
     """how much higher a forget loss than at T*, in nats"""
     step_time: Annotated[tuple[StepBar, ...], BeforeValidator(as_list)] = ()
     """bars for the time of a step"""
+    erasure_cost: Annotated[tuple[ErasureBar, ...], BeforeValidator(as_list)] = ()
+    """bars for the cost of an erasure"""
 
 
 class Completion(_Strict):
-    """What it took to reach T*: optimizer steps, seconds, joules, forward-equivalents (forward 1, backward 2)."""
+    """What it took to reach T*: optimizer steps, seconds, joules, forward-equivalents (of a batch: forward 1, backward
+    2) and sample-forwards, the same counted in samples, by which arms of different batch sizes compare.
+    """
 
     reached: bool
     step: NonNegativeInt | None = None
     seconds: NonNegativeFloat | None = None
     joules: NonNegativeFloat | None = None
     forward_equivalents: NonNegativeFloat | None = None
+    sample_forwards: NonNegativeFloat | None = None
 
 
 class Erased(_Strict):
     """What an erasure was to forget: so many of the training samples, and which.
 
     Attributes:
-        digest: SHA-256 over the fingerprint of the data and the samples' indices in the training data, ascending, all
-            joined by line feeds; whoever has the data can find it again.
+        digest: SHA-256 over a line "SHA256  NAME" for each sample, by name, as `sha256sum` prints them; whoever has the
+            files can find it again. `Run.requests` has the lines.
+        target: the forget accuracy in percent at or below which the erasure is complete.
     """
 
     samples: int
     of: int
     digest: str
+    target: float | None = None
+
+
+class Sample(_Strict):
+    """One sample: its path in the data folder, or its place in data without files, and the SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
+class ModelFile(_Strict):
+    """Weights that the suite did not train: the name of the file, or of torchvision's weights, and its SHA-256."""
+
+    name: str
+    sha256: str
+
+
+class Origins(_Strict):
+    """The files that the original and Retrain came from; None where the suite trained them, or there is no Retrain."""
+
+    original: ModelFile | None = None
+    retrained: ModelFile | None = None
+
+
+class Inventory(_Strict):
+    """What a data set was found to hold: how many training and test samples of each class, and what was left out.
+
+    Attributes:
+        left_out: by reason, the names of files and folders that no sample was made of.
+    """
+
+    dataset: str
+    train: dict[str, NonNegativeInt]
+    test: dict[str, NonNegativeInt]
+    left_out: dict[str, tuple[str, ...]] = {}
 
 
 class Rate(_Strict):
-    """What an arm was run with: the learning rate that was tuned for it, or for the arm that it borrows from, and the
-    size of the perturbation for a zeroth-order one.
+    """What an arm was run with: the learning rate that was tuned for it, or for the arm that it borrows from, the size
+    of the perturbation for a zeroth-order one, and how much of the network it moved, counted from the output.
     """
 
     lr: float
     eps: float | None = None
+    tail: Tail = "all"
 
 
 class Curve(_Strict):
@@ -309,14 +417,16 @@ class Record(_Strict):
         outcome: "ok"; "diverged", if a loss was not finite, be it after completion; "untrained", if the original or
             Retrain has not learned; "out-of-memory". `notes` says more under the name "outcome".
         diverged_at: the step at which a loss was not finite; None if all were.
+        origins: the files that the original and Retrain came from.
     """
 
-    schema_version: Literal[6] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[8] = Field(default=SCHEMA, alias="schema")
     kind: Kind
     outcome: Literal["ok", "diverged", "untrained", "out-of-memory"]
     diverged_at: NonNegativeInt | None = None
     case: Case
     erased: Erased | None = None
+    origins: Origins = Origins()
     rate: Rate | None = None
     model_bytes: NonNegativeInt
     time: StepTime | None = None
@@ -333,6 +443,11 @@ class Record(_Strict):
         if (self.kind == "unlearning") != (self.case.scenario is not None):
             raise ValueError("an unlearning record has a scenario, a step record has none")
         return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the record as JSON: what ties a saved model to it."""
+        return sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
     def ending(self) -> str:
@@ -392,15 +507,41 @@ class Machine(_Strict):
 
 
 class TuningCost(_Strict):
-    """What an arm's search for a learning rate took: seconds, forward-equivalents, joules (None without a meter) and
+    """What an arm's search for a learning rate took: seconds, sample-forwards, joules (None without a meter) and
     how they are known.
     """
 
     method: str
     seconds: float
-    forward_equivalents: float
+    sample_forwards: float
     joules: float | None = None
     basis: Basis | None = None
+
+
+class Searched(_Strict):
+    """A point that the search tried in a setting of the run: means over its pilot runs, whose seeds no result uses.
+
+    Attributes:
+        setting: as `Case.setting` has it.
+        lr, eps, batch_size, tail: what the arm was tried with; `eps` for a zeroth-order one.
+        tow: at completion, in [0, 1]; a run that did not complete counts 0. Without a Retrain, nearness to the
+            original.
+        depth: what a probe of 20 samples a class finds of a forgotten class then, in percent; None for no class.
+        completed, runs: how many of how many got there.
+        sample_forwards: of a run, until it was complete or given up.
+    """
+
+    setting: str
+    method: str
+    lr: float
+    eps: float | None = None
+    batch_size: int
+    tail: Tail = "all"
+    tow: float
+    depth: float | None = None
+    completed: int
+    runs: int
+    sample_forwards: float
 
 
 class Run(_Strict):
@@ -410,9 +551,12 @@ class Run(_Strict):
         description: the profile's own words.
         profile_text: the whole profile, as it was read; `command` says what the command line changed.
         tuning: what the search for the arms' learning rates took; empty where the profile came without one.
+        searched: what that search found in the settings of the run, point by point.
+        data: what the data sets of whole erasures held.
+        requests: the samples of each request, by its digest (`Erased.digest`).
     """
 
-    schema_version: Literal[6] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[8] = Field(default=SCHEMA, alias="schema")
     profile: str
     description: str = ""
     profile_text: str
@@ -424,6 +568,9 @@ class Run(_Strict):
     fingerprint: str
     rules: Rules = Rules()
     tuning: tuple[TuningCost, ...] = ()
+    searched: tuple[Searched, ...] = ()
+    data: tuple[Inventory, ...] = ()
+    requests: dict[str, tuple[Sample, ...]] = {}
 
 
 class UnreadableJsonError(ValueError):

@@ -11,5 +11,5 @@ KIND: Kind = "step"
 
 def test_step_cost(case: Case, suite: Suite, benchmark: Any) -> None:
     """Measure the case and keep its record."""
-    benchmark.group = f"{case.model} batch {case.batch_size}"
+    benchmark.group = f"{case.network} batch {case.batch_size}"
     suite.keep(benchmark, KIND, case, lambda: measure_step(case, suite, benchmark))

@@ -11,5 +11,5 @@ KIND: Kind = "unlearning"
 
 def test_unlearning(case: Case, suite: Suite, benchmark: Any) -> None:
     """Measure the case and keep its record."""
-    benchmark.group = f"{case.model} {case.scenario}"
+    benchmark.group = f"{case.network} {case.scenario}"
     suite.keep(benchmark, KIND, case, lambda: measure_unlearning(case, suite, benchmark))

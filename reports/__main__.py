@@ -12,7 +12,10 @@ from reports.data.load import load
 from reports.page.readme.write import write_documents
 from reports.page.write import NotWrittenError, write_report
 
-LATEST = Path(__file__).resolve().parent / "latest"
+HERE = Path(__file__).resolve().parent
+CLONE = (HERE.parent / "zo_core").is_dir()
+LATEST = HERE / "latest" if CLONE else Path("reports", "latest")  # nothing is written into an installed package
+CALLED = "python -m reports" if CLONE else "zo-bench report"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,8 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _draw(given: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m reports",
-        description="Draw the report from benchmark JSON; see also: python -m reports compare --help",
+        prog=CALLED,
+        description=f"Draw the report from benchmark JSON; see also: {CALLED} compare --help",
     )
     parser.add_argument("json", nargs="*", type=Path, help="benchmark JSON files (default: reports/latest's)")
     parser.add_argument("--out", type=Path, default=LATEST, help="folder of the report (default: reports/latest)")
@@ -42,7 +45,7 @@ def _draw(given: list[str]) -> int:
 
 def _compare(given: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m reports compare", description="What changed between two runs of one machine."
+        prog=f"{CALLED} compare", description="What changed between two runs of one machine."
     )
     parser.add_argument("before", type=Path, help="a benchmark JSON file")
     parser.add_argument("after", type=Path, help="a later one")
@@ -53,8 +56,10 @@ def _compare(given: list[str]) -> int:
 
 def _readme(given: list[str]) -> int:
     argparse.ArgumentParser(
-        prog="python -m reports readme", description="Write the results of reports/gallery/ into the README files."
+        prog=f"{CALLED} readme", description="Write the results of reports/gallery/ into the README files."
     ).parse_args(given)
+    if not CLONE:
+        raise NotWrittenError("readme writes the documents of a clone; the installed package has none")
     try:
         written = write_documents()
     except OSError as error:

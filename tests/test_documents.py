@@ -63,8 +63,8 @@ def test_every_data_set_that_ships_is_named() -> None:
     assert not [name for name in shipped if f"`{name}" not in text]
 
 
-def test_the_readmes_own_profile_is_one() -> None:
-    (text,) = fenced(README, "toml")
+def test_the_profile_of_ones_own_is_one() -> None:
+    text = fenced((ROOT / "bench" / "README.md").read_text(encoding="utf-8"), "toml")[0]
     profile = TypeAdapter(Profile).validate_python(tomllib.loads(text))
     assert {case.model for case in profile.unlearning_cases()} == {"my-net"}
     assert profile.tuning is not None
@@ -88,11 +88,3 @@ def test_the_version_is_one() -> None:
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"\nversion: {zo_core.__version__}\n" in cited
     assert re.findall(r"^## ([0-9.]+)", changes, re.MULTILINE)[0] == zo_core.__version__
-
-
-def test_the_former_name_of_an_arms_module_works_and_says_the_new_one() -> None:
-    with pytest.warns(DeprecationWarning, match=r"bench\.arms\.arm"):
-        from bench.method import Steps, arm
-    from bench.arms import arm as now
-
-    assert (Steps, arm) == (now.Steps, now.arm)

@@ -12,7 +12,20 @@ from bench.base.paths import ROOT
 
 MOST_ROOMS = 9
 # A wing imports those before it, never one after it.
-BENCH = ["base", "record", "profiles", "arms", "workloads", "instruments", "forecast", "run", "erasure", "gate", "tune"]
+BENCH = [
+    "base",
+    "record",
+    "profiles",
+    "arms",
+    "workloads",
+    "instruments",
+    "forecast",
+    "run",
+    "erasure",
+    "gate",
+    "tune",
+    "erase",
+]
 REPORTS = ["data", "tables", "figures", "sustainability", "page"]
 WINGS = [
     *(("bench", wing) for wing in BENCH if (ROOT / "bench" / wing).is_dir()),

@@ -1,15 +1,17 @@
 """Gradient ascent for machine unlearning, with and without backpropagation.
 
 The core needs torch and nothing else. `ZOSGD` is an ordinary torch optimizer that estimates its step from two forward
-passes; `unlearn` drives it, or any other optimizer, over the forget set.
+passes; `unlearn` drives it, or any other optimizer, over the forget set; `suggest_lr` measures a learning rate to begin
+with.
 """
 
 from zo_core.noise import FreshNoise, GaussianNoise, Noise, PooledNoise, RademacherNoise
 from zo_core.objectives import Objective, cross_entropy, l1_sparse, microbatched, neggrad_plus
 from zo_core.optim import ZOSGD
+from zo_core.rates import suggest_lr
 from zo_core.unlearn import Trajectory, geometric_steps, take_step, unlearn
 
-__version__ = "0.2.0"
+__version__ = "0.4.0"
 
 __all__ = [
     "ZOSGD",
@@ -26,6 +28,7 @@ __all__ = [
     "l1_sparse",
     "microbatched",
     "neggrad_plus",
+    "suggest_lr",
     "take_step",
     "unlearn",
 ]

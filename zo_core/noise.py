@@ -1,14 +1,14 @@
 """Where the perturbation z comes from: three kinds of noise, and the protocol for one of your own.
 
 Every kind is replayed, never stored: the same (seed, step, query, group) gives the same z again, for every device and
-thread count, since all random numbers come from torch's CPU generator (whose normal numbers may differ in their last
-bit from one processor architecture to another).
+thread count, since all random numbers come from a hash in integer arithmetic (logarithms and cosines of them may differ
+in their last bit from one processor architecture to another).
 
 Drawing a fresh number for every parameter, several times a step, costs more than the forward passes at small batch.
 So the default, `PooledNoise`, draws a few numbers once, and a perturbation is made of windows into that pool.
 """
 
-import hashlib
+import math
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -17,9 +17,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from zo_core.streams import integers
+
 SMALLEST_POOL, LARGEST_POOL = 2**10, 2**18
 PARAMETERS_A_POOL_NUMBER = 32
 SLICE_NUMBERS = 2**16  # fresh noise is drawn in slices that fit a cache
+STATE_BYTES = len(torch.default_generator.get_state())  # of a CPU generator
 
 Direction = Callable[[float], None]
 
@@ -66,13 +69,14 @@ class PooledNoise:
     a large one.
 
     A pool of N numbers p is laid out as p, -p, p: a window of up to N numbers may begin anywhere in the first 2 N, and
-    as far on as it has its negative, so that E[z] = 0. The Fourier transform of (p, -p) is scaled to one magnitude at
-    all (odd) frequencies. Its autocorrelation is then 1 at lag 0, -1 at lag N and 0 elsewhere (Wiener-Khinchin), so
-    that over the offsets E[z z^T] = I, for every seed and every N, to float32's rounding. The scaling leaves the
-    phases random, so the numbers remain normal.
+    as far on as it has its negative, so that E[z] = 0. The Fourier transform of (p, -p) has one magnitude at all (odd)
+    frequencies. Its autocorrelation is then 1 at lag 0, -1 at lag N and 0 elsewhere (Wiener-Khinchin), so that over the
+    offsets E[z z^T] = I, for every seed and every N, to float32's rounding. The phases are random and independent, as
+    those of normal numbers are, so the numbers are normal (they are sums of N/2 such terms).
 
     N is a power of two from 2^10 to 2^18, at most a 32nd of the parameters where that leaves a choice: the pool takes
-    less than a tenth of their memory, or 12 KiB, and 3 MiB at most (in float32).
+    less than a tenth of their memory, or 12 KiB, and 3 MiB at most (in float32), and less than twice that while it is
+    made.
 
     Args:
         seed: integer in [0, 2**63).
@@ -87,13 +91,12 @@ class PooledNoise:
 
     def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
         """See `Noise.direction`."""
-        runs, generator = _runs(chunks, self.chunk_numbers), _generator(self._seed, step, query, group)
-        offsets = torch.randint(2 * self.chunk_numbers, (len(runs),), generator=generator, device="cpu")
+        runs = _runs(chunks, self.chunk_numbers)
         windows: list[Tensor] = []
-        for run, offset in zip(runs, offsets.tolist(), strict=True):
+        for run, offset in zip(runs, integers(len(runs), self._seed, step, query, group), strict=True):
             sizes = [chunk.numel() for chunk in run]
-            window = self._pool(run[0].device, run[0].dtype).narrow(0, offset, sum(sizes))
-            windows += window.split_with_sizes(sizes)
+            pool = self._pool(run[0].device, run[0].dtype)
+            windows += pool.narrow(0, offset % (2 * self.chunk_numbers), sum(sizes)).split_with_sizes(sizes)
         targets = list(chunks)
 
         def add(scale: float) -> None:
@@ -190,16 +193,36 @@ def _runs(chunks: Sequence[Tensor], window: int) -> list[list[Tensor]]:
 
 
 def _white_pool(seed: int, numbers: int) -> Tensor:
-    """(3 * numbers,) float32: p, -p, p. In float64 until the end, lest rounding differ between machines."""
-    p = torch.randn(numbers, generator=_generator(seed), dtype=torch.float64, device="cpu")
-    spectrum = torch.fft.rfft(torch.cat([p, -p]))
-    spectrum[1::2] /= spectrum[1::2].abs()
-    spectrum[::2] = 0
-    there_and_back = torch.fft.irfft(spectrum * 2 * numbers**0.5, n=2 * numbers)  # of mean square 1, by Parseval
-    return torch.cat([there_and_back, there_and_back[:numbers]]).float()
+    """(3 * numbers,) float32: p, -p, p; in float64 until the end, lest rounding differ between machines.
+
+    Of an antiperiodic sequence with period 2 N, N/2 odd frequencies say all: with y[m] = (p[m] - i p[m + N/2]) w[m] and
+    w[m] = exp(-i pi m / N) for m < N/2, the transform of y is that of (p, -p) at the frequencies 1, 5, 9, ..., halved;
+    the others are their conjugates. So p is read off an inverse transform of N/2 numbers of random phase.
+    """
+    half = numbers // 2
+    turns = torch.rand(half, generator=_generator(seed), dtype=torch.float64, device="cpu")
+    y = torch.fft.ifft(_polar(1.0, turns.mul_(2 * math.pi)), norm="ortho")
+    torch.arange(half, out=turns, device="cpu")
+    y.mul_(_polar(2**0.5, turns.mul_(math.pi / numbers)))  # w[m]'s conjugate, and mean square 1, by Parseval
+    del turns  # what is alive at once stays within twice the pool
+    pool = torch.empty(3 * numbers, dtype=torch.float32, device="cpu")
+    pool[:half] = y.real
+    pool[half:numbers].copy_(y.imag).neg_()
+    torch.neg(pool[:numbers], out=pool[numbers : 2 * numbers])
+    pool[2 * numbers :] = pool[:numbers]
+    return pool
 
 
-def _generator(*words: int) -> torch.Generator:
-    """A CPU generator seeded with integers; unlike `hash`, the same in every Python."""
-    digest = hashlib.blake2b(struct.pack(f"<{len(words)}q", *words), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+def _polar(radius: float, angles: Tensor) -> Tensor:
+    return torch.polar(torch.full((1,), radius, dtype=torch.float64, device="cpu"), angles)
+
+
+def _generator(*key: int) -> torch.Generator:
+    """A CPU generator, a Mersenne Twister, for a key of integers; `manual_seed` would keep 32 bits of it.
+
+    All 624 words of its state are hashed from the key. Torch has them, each in 64 bits, behind the seed, how many are
+    left, whether there was a seed, and which is next; what comes after them, normal numbers in stock, is nothing.
+    """
+    generator = torch.Generator(device="cpu")
+    state = struct.pack("<QiiQ624Q", 0, 1, 1, 0, *integers(624, *key))
+    return generator.set_state(torch.frombuffer(bytearray(state.ljust(STATE_BYTES, b"\0")), dtype=torch.uint8))

@@ -1,14 +1,10 @@
-"""`ZOSGD`: stochastic gradient descent or ascent from forward passes alone.
-
-Simultaneous perturbation (SPSA; Spall, "Multivariate stochastic approximation using a simultaneous perturbation
-gradient approximation", IEEE TAC 1992), in place and with replayed noise (MeZO; Malladi et al., "Fine-tuning language
-models with just forward passes", NeurIPS 2023, algorithm 1). The last pass over the parameters restores and updates at
-once, so a step with one query takes three passes.
-"""
+"""`ZOSGD`: stochastic gradient descent or ascent from forward passes alone, the torch engine of `zo_core.spsa`."""
 
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from statistics import fmean
 from typing import Any, SupportsIndex
 
@@ -16,13 +12,14 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from zo_core.draws import SameDraws
-from zo_core.interrupts import uninterrupted
-from zo_core.layout import Group, Layout, count
+import zo_core.spsa as spsa
+from zo_core.engine.draws import SameDraws
+from zo_core.engine.interrupts import uninterrupted
+from zo_core.engine.layout import Block, Group, Layout, count
 from zo_core.noise import NOISES, Direction, Noise
+from zo_core.streams import permutation
 
-# The largest multiple of z: z itself reaches 6, and the parameters need room, too.
-LONGEST = torch.finfo(torch.float32).max / 16
+SETTINGS = ("queries", "two_sided", "blocks", "steps_per_batch", "normalize", "seed", "steps_taken", "mean_square")
 
 
 class ZOSGD(Optimizer):
@@ -32,6 +29,11 @@ class ZOSGD(Optimizer):
     (L(theta + eps z) - L(theta)) / eps; then theta <- theta - lr g z, or + when `maximize`. Besides the noise's own
     table nothing is allocated: no gradients, no copy of the parameters, no stored z. All passes of a step draw the same
     random numbers from torch's default generators, so that dropout has one mask in them.
+
+    With `blocks`, each direction is of one block of the parameters, a contiguous share of them, and sqrt(blocks) times
+    as long: E[z z^T] = I as before, and so are the estimate's mean and, to first order, its variance; but a pass costs
+    the share (block coordinates: MeZO-BCD, Park et al. 2025; layers: LeZO, Wang et al. 2024). Blocks come in random
+    order, each once before any comes again.
 
     Args:
         params: parameters or parameter groups; a group may have its own `lr`, `eps`, `clip` and `maximize`. Those
@@ -47,13 +49,25 @@ class ZOSGD(Optimizer):
             `FreshNoise` is a base.
         clip: bounds g to [-clip, clip] for every direction; None for no bound.
         maximize: ascend instead of descend.
+        blocks: how many the parameters are divided into; each as large as the next, cut within layers where need be.
+        steps_per_batch: so many steps in a row move the same blocks; for a closure that goes on with one batch, and a
+            `PrefixReuse` that keeps what lies before them.
+        normalize: g in units of the root of its own running mean square; `lr` is then a length along z.
         seed: integer in [0, 2**63) that all randomness comes from.
+
+    Attributes:
+        steps_taken: steps that were taken.
+        rises: of the last step, one a query: by how much the loss rose over a length of eps. They, and what
+            `state_dict` was before it, are the step; see `replay`.
+        mean_square: the running mean, where steps are normalized.
+        moving: the parameters that a direction has a part of, while the closure runs; else None.
 
     Raises:
         ValueError: an argument or a parameter is out of these bounds.
     """
 
     noise: Noise
+    moving: Sequence[Tensor] | None = None
     _layout: Layout | None = None
 
     def __init__(
@@ -67,16 +81,25 @@ class ZOSGD(Optimizer):
         noise: str | type[Noise] = "pooled",
         clip: float | None = None,
         maximize: bool = False,
+        blocks: int = 1,
+        steps_per_batch: int = 1,
+        normalize: bool = False,
         seed: int = 0,
     ) -> None:
-        if queries < 1:
-            raise ValueError(f"queries must be at least 1, not {queries}")
+        for name, number in (("queries", queries), ("blocks", blocks), ("steps_per_batch", steps_per_batch)):
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1, not {number}")
         if not isinstance(seed, SupportsIndex) or not 0 <= operator.index(seed) < 2**63:
             raise ValueError(f"seed must be an integer in [0, 2**63), not {seed}")
         self.queries = queries
         self.two_sided = two_sided
+        self.blocks = blocks
+        self.steps_per_batch = steps_per_batch
+        self.normalize = normalize
         self.seed = operator.index(seed)
         self.steps_taken = 0
+        self.mean_square = 0.0
+        self.rises: list[float] = []
         self._noise_class = _noise_class(noise)
         super().__init__(params, {"lr": lr, "eps": eps, "clip": clip, "maximize": maximize})
 
@@ -107,131 +130,141 @@ class ZOSGD(Optimizer):
             step, to rounding. An interrupt (Ctrl-C) stops the closure and is such an exception; one that comes while
             the parameters are moving waits for the next call, or for the end of the step.
         """
-        losses: list[float] = []
-        lines: list[_Line] = []
-        draws = SameDraws(self._lay_out().accelerators)
-        with uninterrupted() as interruptible:
-
-            def loss() -> float:
-                draws.again()
-                losses.append(_finite_scalar(interruptible(closure)))
-                return losses[-1]
-
-            try:
-                start = None if self.two_sided else loss()
-                for query in range(self.queries):
-                    if lines:
-                        lines[-1].move_to(0.0)
-                    lines.append(self._line(query))
-                    lines[-1].measure(loss, start)
-                self._update(lines)
-            except BaseException:
-                if lines:
-                    lines[-1].move_to(0.0)
-                raise
+        with self._engine(closure) as engine:
+            losses, rises = spsa.step(
+                engine, self._groups(), queries=self.queries, two_sided=self.two_sided, former=self._former()
+            )
+            self._took(rises)
         return fmean(losses)
 
+    @torch.no_grad()
+    def estimate(self, closure: Callable[[], Any]) -> float:
+        """Add the estimate of the gradient, g z, to `.grad`, as `backward` adds the gradient; for other optimizers.
+
+        The parameters come back, to rounding; the next estimate has the next directions. `lr`, `clip`, `maximize` and
+        `normalize` do not matter. See `step` for arguments, return value and errors.
+        """
+        with self._engine(closure) as engine:
+            groups = self._groups()
+            losses, rises = spsa.look(engine, groups, queries=self.queries, two_sided=self.two_sided)
+            for query, rise in enumerate(rises):
+                engine.add_to_gradients(query, [rise / group.eps / self.queries for group in groups])
+            self._took(rises)
+        return fmean(losses)
+
+    @torch.no_grad()
+    def replay(self, rises: Sequence[float]) -> None:
+        """Take the step that had these `rises`, in this state, again: no closure, the same parameters to the bit.
+
+        Raises:
+            ValueError: there is not one for each query.
+        """
+        if len(rises) != self.queries:
+            raise ValueError(f"a step has as many rises as queries, {self.queries}, not {len(rises)}")
+        with self._engine(lambda: math.nan) as engine:
+            spsa.replay(engine, self._groups(), rises, two_sided=self.two_sided, former=self._former())
+            self._took(rises)
+
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on to the bit: groups, queries, sides, noise, seed, steps taken."""
-        return super().state_dict() | {
-            "queries": self.queries,
-            "two_sided": self.two_sided,
-            "noise": self._noise_class.__qualname__,
-            "seed": self.seed,
-            "steps_taken": self.steps_taken,
-        }
+        """What `load_state_dict` needs to go on to the bit: groups, noise, and what `SETTINGS` names."""
+        own = {name: getattr(self, name) for name in SETTINGS}
+        return super().state_dict() | own | {"noise": self._noise_class.__qualname__}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where `state_dict` stopped, with its queries, sides and seed; ValueError if its noise differs."""
+        """Continue where `state_dict` stopped, in every way as it did; ValueError if its noise differs."""
         own, saved = self._noise_class.__qualname__, state_dict.get("noise", "another optimizer")
         if own != saved:
             raise ValueError(f"the state is of {saved}, this optimizer has {own}: make it with that noise")
         super().load_state_dict(state_dict)
-        self.queries = state_dict["queries"]
-        self.two_sided = state_dict["two_sided"]
-        self.seed = state_dict["seed"]
-        self.steps_taken = state_dict["steps_taken"]
+        for name in SETTINGS:
+            setattr(self, name, state_dict[name])
         self._layout = None
         self._lay_out()
 
     def __getstate__(self) -> dict[str, Any]:
         """What copy and pickle take along, beyond what torch's base class does; the layout is of the original."""
-        own = ("queries", "two_sided", "seed", "steps_taken", "noise", "_noise_class")
+        own = (*SETTINGS, "rises", "noise", "_noise_class")
         return super().__getstate__() | {name: getattr(self, name) for name in own}
 
     def _lay_out(self) -> Layout:
         """Where the parameters lie now; if they moved, the noise is made anew for so many of them."""
         if self._layout is None or not self._layout.holds(self.param_groups):
             noise = self._noise_class(self.seed, count(self.param_groups))
-            self._layout = Layout(self.param_groups, noise.chunk_numbers)
+            self._layout = Layout(self.param_groups, noise.chunk_numbers, self.blocks)
             self.noise = noise
         return self._layout
 
-    def _line(self, query: int) -> "_Line":
-        chunks_of_groups = self._lay_out().chunks
-        return _Line(
-            [
-                (self.noise.direction(chunks, self.steps_taken, query, index), group)
-                for index, (chunks, group) in enumerate(zip(chunks_of_groups, self.param_groups, strict=True))
-                if chunks
-            ]
-        )
+    @contextmanager
+    def _engine(self, closure: Callable[[], Any]) -> Iterator["_Engine"]:
+        """The engine of the next step; an interrupt that comes while the parameters are moving waits for its end."""
+        with uninterrupted() as interruptible:
+            try:
+                yield _Engine(self, self._lay_out(), partial(interruptible, closure))
+            finally:
+                self.moving = None
 
-    def _update(self, lines: list["_Line"]) -> None:
-        """Take the step, unless one of its parts is too long; the last line's part restores the parameters, too."""
-        scales = [line.update_scales(self.queries) for line in lines]
-        if not all(abs(scale) <= LONGEST for scales_of_line in scales for scale in scales_of_line):
-            raise FloatingPointError("the step is beyond what float32 can hold; the parameters are as before it")
-        for line, scales_of_line in zip(lines, scales, strict=True):
-            line.add(scales_of_line)
-            line.position = 0.0
+    def _groups(self) -> list[spsa.Group]:
+        return [spsa.Group(group["lr"], group["eps"], group["clip"], group["maximize"]) for group in self.param_groups]
+
+    def _former(self) -> spsa.RunningSquare | None:
+        return spsa.RunningSquare(self.mean_square, self.steps_taken) if self.normalize else None
+
+    def _took(self, rises: Sequence[float]) -> None:
+        """Count a step, once it is taken."""
+        if (former := self._former()) is not None:
+            self.mean_square = former.with_step(rises).mean
+        self.rises = list(rises)
         self.steps_taken += 1
 
 
-class _Line:
-    """theta + position * eps * z: one direction through all groups, and where on it the parameters now are.
+class _Engine:
+    """The parameters of an optimizer and a closure, during one step: `spsa.Engine`."""
 
-    Attributes:
-        rise: by how much the loss rises from position 0 to position 1, once it is measured.
-    """
+    def __init__(self, optimizer: ZOSGD, layout: Layout, closure: Callable[[], Any]) -> None:
+        self.optimizer, self.layout, self.closure = optimizer, layout, closure
+        self.draws = SameDraws(layout.accelerators)
+        self.stretch = optimizer.blocks**0.5
+        self.blocks: list[Block] = []  # those of the queries begun so far
+        self.directions: list[list[Direction]] = []
 
-    def __init__(self, parts: list[tuple[Direction, Group]]) -> None:
-        self.parts = parts
-        self.position = 0.0
-        self.rise = 0.0
+    def add(self, query: int, scales: Sequence[float]) -> None:
+        """See `spsa.Engine.add`."""
+        if query == len(self.blocks):
+            self.blocks.append(self._block(query))
+            self.directions.append(self._direction(query, self.blocks[query].chunks))
+        for add, scale in zip(self.directions[query], scales, strict=True):
+            add(scale * self.stretch)
 
-    def measure(self, loss: Callable[[], float], start: float | None) -> None:
-        """Find `rise` from both sides, or from `start`, the loss at 0; the parameters stay where it was seen last."""
-        self.move_to(1.0)
-        ahead = loss()
-        if start is not None:
-            self.rise = ahead - start
-            return
-        self.move_to(-1.0)
-        self.rise = (ahead - loss()) / 2
+    def add_to_gradients(self, query: int, scales: Sequence[float]) -> None:
+        """The same to `.grad`, which is made where there is none."""
+        for add, scale in zip(self._direction(query, self.blocks[query].gradients()), scales, strict=True):
+            add(scale * self.stretch)
 
-    def move_to(self, position: float) -> None:
-        """Add to the parameters what leads from here to `position`."""
-        if position != self.position:
-            self.add([(position - self.position) * group["eps"] for _, group in self.parts])
-            self.position = position
+    def loss(self) -> float:
+        """See `spsa.Engine.loss`."""
+        self.draws.again()
+        self.optimizer.moving = self.blocks[-1].parameters if self.blocks else None
+        return _finite_scalar(self.closure())
 
-    def update_scales(self, queries: int) -> list[float]:
-        """For each group the multiple of z that leads to position 0 and on by this line's share of the step."""
-        return [-self.position * group["eps"] + _step_size(group, self.rise) / queries for _, group in self.parts]
+    def _block(self, query: int) -> Block:
+        """Whose parameters the direction of a query is of."""
+        blocks, own = self.layout.blocks, self.optimizer
+        if len(blocks) == 1:
+            return blocks[0]
+        cycle, place = divmod(own.steps_taken // own.steps_per_batch * own.queries + query, len(blocks))
+        return blocks[permutation(len(blocks), own.seed, cycle)[place]]
 
-    def add(self, scales: list[float]) -> None:
-        """Add each group's multiple of z, in one pass."""
-        for (add, _), scale in zip(self.parts, scales, strict=True):
-            add(scale)
+    def _direction(self, query: int, chunks_of_groups: Iterable[list[Tensor]]) -> list[Direction]:
+        """For each group, what adds a multiple of z."""
+        own = self.optimizer
+        return [
+            own.noise.direction(chunks, own.steps_taken, query, group) if chunks else _nothing
+            for group, chunks in enumerate(chunks_of_groups)
+        ]
 
 
-def _step_size(group: Group, rise: float) -> float:
-    """lr * g, against the slope or up it; g is clipped."""
-    slope, clip = rise / group["eps"], group["clip"]
-    if clip is not None:
-        slope = max(-clip, min(clip, slope))
-    return float(group["lr"] * slope if group["maximize"] else -group["lr"] * slope)
+def _nothing(scale: float) -> None:
+    """The direction of a group that has no part in a block."""
 
 
 def _finite_scalar(loss: Any) -> float:
@@ -260,7 +293,7 @@ def _noise_class(noise: str | type[Noise]) -> type[Noise]:
 def _check_group(group: Group) -> None:
     if not 0 <= group["lr"] < math.inf:
         raise ValueError(f"lr must be at least 0 and finite, not {group['lr']}")
-    if not 0 < group["eps"] < LONGEST:
+    if not 0 < group["eps"] < spsa.LONGEST:
         raise ValueError(f"eps must be above 0 and finite, not {group['eps']}")
     if group["clip"] is not None and not group["clip"] > 0:
         raise ValueError(f"clip must be above 0, or None, not {group['clip']}")

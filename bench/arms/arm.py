@@ -1,29 +1,34 @@
 """What an arm is: a named way to change a model so that it forgets. The table of them, and one step of one of them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bench.arms.tail import move_only
 from bench.base.registry import Registry
-from bench.record import Kind
+from bench.record import Kind, Tail
 from zo_core import Objective, cross_entropy, take_step
+from zo_core.prefix import PrefixReuse
 
 Batch = tuple[Tensor, Tensor]
 STEP: frozenset[Kind] = frozenset({"step"})
 UNLEARNING: frozenset[Kind] = frozenset({"unlearning"})
 BOTH = STEP | UNLEARNING
+TAILS: tuple[Tail, ...] = get_args(Tail)  # the longest first
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What an arm is run with; `eps` only matters to the zeroth-order ones."""
+    """What an arm is run with; `eps` only matters to the zeroth-order ones, and `tail` is all that may move."""
 
     lr: float
     eps: float
     seed: int
+    tail: Tail = "all"
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,18 @@ class Steps:
 
     Attributes:
         batches: the tensors that `objective` takes behind the model.
-        spent: forward-equivalents that went into preparing them.
+        spent, backward: forward and backward passes that went into preparing them.
+        forwards: forward-equivalents of the steps taken so far, where they are not what `Method` says.
+        cycle: steps that cost differently and come in turn, each once.
     """
 
     optimizer: Optimizer
     batches: Iterator[tuple[Tensor, ...]]
     objective: Objective = cross_entropy
     spent: float = 0.0
+    backward: float = 0.0
+    forwards: Callable[[], float] | None = None
+    cycle: int = 1
 
 
 Start = Callable[[Request], Steps]
@@ -71,12 +81,14 @@ class Method:
 
     Attributes:
         description: one line for tables.
-        forward_equivalents: cost of a step in forward passes of one batch; a backward pass counts two.
+        forward_equivalents: cost of a step on the whole network, in forward passes of one batch; a backward pass counts
+            two.
         kinds: the kinds of case it takes part in.
         start: begins an erasure; None for an arm that takes no steps of its own.
         microbatch: samples that it takes at a time; None for the whole batch at once.
         zeroth_order: whether the size of a perturbation matters to it.
-        rate_of: the arm whose learning rate and perturbation it runs with, instead of its own.
+        rate_of: the arm whose learning rate, perturbation, batch size and tail it runs with, instead of its own.
+        tails: those of the network that it can move; given another, it moves the first.
     """
 
     description: str
@@ -86,6 +98,11 @@ class Method:
     microbatch: int | None = None
     zeroth_order: bool = False
     rate_of: str | None = None
+    tails: tuple[Tail, ...] = TAILS
+
+    def tail_of(self, given: Tail) -> Tail:
+        """The tail that it moves if it is given that one."""
+        return given if given in self.tails else self.tails[0]
 
 
 @dataclass(frozen=True)
@@ -95,12 +112,14 @@ class Step:
     Attributes:
         run: takes the step and returns its loss in nats.
         model, batch, optimizer: what it works on; no optimizer means inference.
+        cycle: steps that cost differently and come in turn, each once.
     """
 
     run: Callable[[], float]
     model: nn.Module
     batch: tuple[Tensor, ...]
     optimizer: Optimizer | None
+    cycle: int = 1
 
 
 methods: Registry[Method] = Registry("method")
@@ -115,6 +134,7 @@ def arm(
     microbatch: int | None = None,
     zeroth_order: bool = False,
     rate_of: str | None = None,
+    tails: tuple[Tail, ...] = TAILS,
 ) -> Callable[[Start], Start]:
     """Decorator that makes an arm of a function from a `Request` to `Steps`; see `Method` for the arguments.
 
@@ -123,11 +143,35 @@ def arm(
     """
 
     def register(start: Start) -> Start:
-        method = Method(description, forward_equivalents, kinds, start, microbatch, zeroth_order, rate_of)
+        method = Method(description, forward_equivalents, kinds, start, microbatch, zeroth_order, rate_of, tails)
         methods.register(name, module=start.__module__)(method)
         return start
 
     return register
+
+
+def begin(method: Method, request: Request) -> Steps:
+    """Start the arm, with all of the model frozen but the tail that it is to move.
+
+    What lies before a tail is computed once for all evaluations of a zeroth-order step.
+
+    Raises:
+        ValueError: there is nothing in the tail that could move.
+    """
+    assert method.start is not None, "an arm without steps changes nothing"
+    tail = method.tail_of(request.hyperparameters.tail)
+    move_only(request.model, tail)
+    steps = method.start(request)
+    if tail == "all" or steps.forwards is not None or not hasattr(steps.optimizer, "moving"):
+        return steps
+    return reusing(request.model, steps)
+
+
+def reusing(model: nn.Module, steps: Steps) -> Steps:
+    """The same steps, but what lies before the first parameter that one moves is computed once for its evaluations."""
+    assert hasattr(steps.optimizer, "moving"), "it must say what it moves"
+    reuse = PrefixReuse(model, steps.optimizer)
+    return replace(steps, objective=reuse.objective(steps.objective), forwards=lambda: reuse.forwards)
 
 
 def first_step(method: Method, request: Request) -> Step:
@@ -136,15 +180,20 @@ def first_step(method: Method, request: Request) -> Step:
     if method.start is None:
         batch = next(request.forget)
         return Step(lambda: forward_loss(model, *batch), model, batch, None)
-    steps = method.start(request)
-    return optimizer_step(model, next(steps.batches), steps.optimizer, steps.objective)
+    steps = begin(method, request)
+    return replace(optimizer_step(model, next(steps.batches), steps.optimizer, steps.objective), cycle=steps.cycle)
 
 
 def optimizer_step(
     model: nn.Module, batch: tuple[Tensor, ...], optimizer: Optimizer, objective: Objective = cross_entropy
 ) -> Step:
-    """A step of `optimizer` on one batch."""
-    return Step(lambda: take_step(optimizer, lambda: objective(model, *batch)), model, batch, optimizer)
+    """A step of `optimizer` on one batch, which every step takes for a new one: what was kept of it does not count."""
+
+    def run() -> float:
+        again = tuple(tensor.view_as(tensor) for tensor in batch)
+        return take_step(optimizer, lambda: objective(model, *again))
+
+    return Step(run, model, batch, optimizer)
 
 
 @torch.no_grad()

@@ -69,8 +69,8 @@ def _run(segments: list[Forward], value: Tensor) -> Tensor:
     return value
 
 
-def _recomputed(forward: Forward, *arguments: Any) -> Any:
-    return checkpoint(forward, *arguments, use_reentrant=False, preserve_rng_state=False)
+def _recomputed(forward: Forward, *arguments: Any, **named: Any) -> Any:
+    return checkpoint(forward, *arguments, use_reentrant=False, preserve_rng_state=False, **named)
 
 
 def _segments(sequence: nn.Sequential) -> Iterator[Forward]:

@@ -1,11 +1,24 @@
-"""What controls and rivals of the ascents step with: plain SGD with one thing changed, and MeZO as published."""
+"""What else than the ascents steps: Retrain's SGD, SGD with one thing changed, MeZO as published, and optimizers that
+take the zeroth-order estimate for a gradient.
+"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from bench.profiles import Training
+from zo_core import ZOSGD, Noise
+
+
+def training_optimizer(model: nn.Module, training: Training) -> Optimizer:
+    """What originals and Retrain are trained with: SGD with the momentum and weight decay of the profile."""
+    return torch.optim.SGD(
+        model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
+    )
 
 
 class ClippedSGD(torch.optim.SGD):
@@ -46,6 +59,76 @@ class MaskedSGD(torch.optim.SGD):
         return loss
 
 
+class FusedSGD(Optimizer):
+    """SGD without momentum that moves each parameter, and frees its gradient, while the loss is still backpropagated
+    (Lv et al. 2023, "Full Parameter Fine-tuning for Large Language Models with Limited Resources": LOMO).
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float, *, maximize: bool) -> None:
+        super().__init__(params, {"lr": lr, "maximize": maximize})
+
+    def step(self, closure: Callable[[], Any]) -> float:  # type: ignore[override]
+        """One step; `closure` backpropagates and returns the loss."""
+        hooks = [
+            parameter.register_post_accumulate_grad_hook(partial(_move, _signed_rate(group)))
+            for group in self.param_groups
+            for parameter in filter(_moves, group["params"])
+        ]
+        try:
+            with torch.enable_grad():
+                return float(closure())
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+class SignSGD(torch.optim.SGD):
+    """SGD on the signs of the gradient (Bernstein et al. 2018, "signSGD: Compressed Optimisation for Non-Convex
+    Problems", algorithm 1).
+    """
+
+    def step(self) -> None:  # type: ignore[override]
+        """One step along the signs of the gradients that are there, which become their signs."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.sign_()
+        super().step()
+
+
+class OnEstimate(Optimizer):
+    """A first-order optimizer that is handed the zeroth-order estimate g z in the place of a gradient, as the variants
+    of ZO-Bench are (Zhang et al. 2024, "Revisiting Zeroth-Order Optimization for Memory-Efficient LLM Fine-Tuning: A
+    Benchmark"). The gradients, and what `inner` keeps, cost the memory that `ZOSGD` alone saves.
+
+    Args:
+        estimator: of the same parameters; never steps, so only its `eps`, queries, noise and seed matter.
+        inner: takes the steps.
+    """
+
+    def __init__(self, estimator: ZOSGD, inner: Optimizer) -> None:
+        super().__init__(inner.param_groups, inner.defaults)
+        self.estimator, self.inner = estimator, inner
+        self.state = inner.state
+
+    @property
+    def noise(self) -> Noise:
+        """The estimator's, for the ledger."""
+        return self.estimator.noise
+
+    @property
+    def moving(self) -> Sequence[Tensor] | None:
+        """The estimator's, for whoever keeps what lies before it."""
+        return self.estimator.moving
+
+    def step(self, closure: Callable[[], Any]) -> float:  # type: ignore[override]
+        """One step; returns the mean of the losses seen, which `closure` computes and does not backpropagate."""
+        self.inner.zero_grad()
+        loss = self.estimator.estimate(closure)
+        self.inner.step()
+        return loss
+
+
 class MeZO(Optimizer):
     """The yardstick of the zeroth-order loop: Malladi et al., "Fine-Tuning Language Models with Just Forward Passes"
     (NeurIPS 2023), algorithm 1, written here from the paper, with the arguments of `zo_core.ZOSGD` that it has.
@@ -73,12 +156,24 @@ class MeZO(Optimizer):
     def _add(self, seed: int, scales: list[float]) -> None:
         generators: dict[torch.device, torch.Generator] = {}
         for group, scale in zip(self.param_groups, scales, strict=True):
-            for parameter in group["params"]:
+            for parameter in filter(_moves, group["params"]):
                 device = parameter.device
                 if device not in generators:
                     generators[device] = torch.Generator(device).manual_seed(seed)
                 z = torch.randn(parameter.shape, generator=generators[device], dtype=parameter.dtype, device=device)
                 parameter.data = parameter.data + scale * z
+
+
+def _moves(parameter: Tensor) -> bool:
+    return parameter.requires_grad
+
+
+def _move(rate: float, parameter: Tensor) -> None:
+    """Add `rate` times the gradient, which is then freed."""
+    gradient, parameter.grad = parameter.grad, None
+    assert gradient is not None, "it has just been accumulated"
+    with torch.no_grad():
+        parameter.add_(gradient, alpha=rate)
 
 
 def _signed_rate(group: dict[str, Any]) -> float:

@@ -1,6 +1,6 @@
-"""The arms: ways to make a model forget, the controls that say what makes the difference, and the two yardsticks."""
+"""The arms: ways to make a model forget, the controls that say what makes the difference, and the yardsticks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, repeat
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bench.arms.activations import spectra
 from bench.arms.arm import (
     BOTH,
     STEP,
@@ -20,11 +21,14 @@ from bench.arms.arm import (
     Steps,
     arm,
     first_step,
+    reusing,
 )
 from bench.arms.arm import methods as methods  # with the arms in it
 from bench.arms.checkpointing import checkpointed
-from bench.arms.optimizers import ClippedSGD, MaskedSGD, MeZO
+from bench.arms.optimizers import ClippedSGD, FusedSGD, MaskedSGD, MeZO, OnEstimate, SignSGD
+from bench.arms.subspace import SAMPLES, SubspaceProjection
 from bench.base.seeds import generator
+from bench.profiles import Profile, Tuned, UnlearningPlan
 from bench.record import Kind
 from zo_core import ZOSGD, cross_entropy, l1_sparse, microbatched, neggrad_plus
 
@@ -32,6 +36,9 @@ MICROBATCH = 1  # samples: the least memory there is
 CLIP = 1.0  # bound on a gradient's norm, and on its projection on a direction
 RETAIN_WEIGHT = 0.5  # forget and retain set count alike
 L1_STRENGTH = 5e-4  # constant: a run has no fixed length over which it could decay
+BLOCKS = 16  # that a step takes one of
+STEPS_PER_BATCH = 4  # of zo-ga-fast, with one block
+MOMENTUM = 0.9  # of zo-momentum, as ZO-Bench has it
 SALIENT = 0.5  # share of the weights that SalUn changes: those above the median (Fan et al. 2024, section 4)
 
 methods.register("forward")(Method("inference alone, the floor", 1, STEP))
@@ -51,8 +58,23 @@ def check_method(name: str, kind: Kind) -> None:
 
 
 def tuned_as(name: str) -> str:
-    """The arm whose learning rate and perturbation the arm runs with: another's, or its own."""
+    """The arm whose hyperparameters the arm runs with: another's, or its own."""
     return methods.get(name).rate_of or name
+
+
+def lend(profile: Profile) -> Profile:
+    """The profile with what arms borrow put under their own names, too."""
+    plans = [
+        plan.model_copy(update={"hyperparameters": plan.hyperparameters | _borrowed(plan)})
+        for plan in profile.unlearning
+    ]
+    return profile.model_copy(update={"unlearning": plans})
+
+
+def _borrowed(plan: UnlearningPlan) -> dict[str, Tuned]:
+    given = plan.hyperparameters
+    lenders = {name: methods.get(name).rate_of for name in plan.methods}
+    return {name: given[lender] for name, lender in lenders.items() if lender in given}
 
 
 @arm("fo-ga", "first-order gradient ascent, by backpropagation", 3, BOTH)
@@ -73,12 +95,17 @@ def fo_ga_accumulate(request: Request) -> Steps:
     return Steps(_ascent(request), request.forget, microbatched(cross_entropy, MICROBATCH))
 
 
-@arm("fo-ga-head", "first-order on the last layer alone", 1, BOTH)
+@arm("fo-ga-head", "first-order on the last layer alone", 1, BOTH, tails=("layer",))
 def fo_ga_head(request: Request) -> Steps:
     """Does the whole network need to move? The classifier's last layer, with its true gradient."""
-    request.model.requires_grad_(False)  # no graph is built where nothing requires grad
-    parameters = head(request.model).requires_grad_().parameters()
-    return Steps(torch.optim.SGD(parameters, lr=request.hyperparameters.lr, maximize=True), request.forget)
+    return Steps(_ascent(request), request.forget)
+
+
+@arm("fo-ga-tail", "first-order on the last stage or less, layer by layer", 3, BOTH, tails=("stage", "block", "layer"))
+def fo_ga_tail(request: Request) -> Steps:
+    """The cheapest that backpropagation gets: no graph before the tail, a gradient is gone before the next comes."""
+    optimizer = FusedSGD(request.model.parameters(), request.hyperparameters.lr, maximize=True)
+    return Steps(optimizer, request.forget)
 
 
 @arm("fo-ga-clipped", f"first-order, the gradient's norm clipped at {CLIP:g}", 3)
@@ -136,10 +163,64 @@ def zo_ga_gaussian(request: Request) -> Steps:
     return Steps(_zeroth_order(request, partial(ZOSGD, noise="gaussian")), request.forget)
 
 
+@arm("zo-ga-blocks", f"zeroth-order, a random {BLOCKS}th of the parameters a step", 2, BOTH, zeroth_order=True)
+def zo_ga_blocks(request: Request) -> Steps:
+    """A step that costs its forward passes: the passes over the parameters are of a block (MeZO-BCD, LeZO)."""
+    return Steps(_zeroth_order(request, partial(ZOSGD, blocks=BLOCKS)), request.forget, cycle=BLOCKS)
+
+
+@arm(
+    "zo-ga-prefix", f"zeroth-order, a random {BLOCKS}th, what lies before it computed once", 2, BOTH, zeroth_order=True
+)
+def zo_ga_prefix(request: Request) -> Steps:
+    """The same steps, to the bit, and less than their forward passes."""
+    steps = Steps(_zeroth_order(request, partial(ZOSGD, blocks=BLOCKS)), request.forget, cycle=BLOCKS)
+    return reusing(request.model, steps)
+
+
+@arm("zo-ga-normalized", "zeroth-order, steps in units of their own root mean square", 2, BOTH, zeroth_order=True)
+def zo_ga_normalized(request: Request) -> Steps:
+    """Is it the size of the steps? It no longer follows the gradient's (MEAZO, Dbouk et al. 2026; FZOO, Dang et al.
+    2026), which is smallest where an erasure begins.
+    """
+    return Steps(_zeroth_order(request, partial(ZOSGD, normalize=True)), request.forget)
+
+
+@arm(
+    "zo-ga-fast", f"zeroth-order, normalized, {STEPS_PER_BATCH} steps a batch with one {BLOCKS}th", 2, zeroth_order=True
+)
+def zo_ga_fast(request: Request) -> Steps:
+    """The least that a zeroth-order erasure takes: zo-ga-normalized by blocks, what lies before a block computed once
+    for all steps that a batch gets (DeepZero, Chen et al. 2024).
+    """
+    optimizer = partial(ZOSGD, normalize=True, blocks=BLOCKS, steps_per_batch=STEPS_PER_BATCH)
+    held = (batch for batch in request.forget for _ in range(STEPS_PER_BATCH))
+    cycle = BLOCKS * STEPS_PER_BATCH
+    return reusing(request.model, Steps(_zeroth_order(request, optimizer), held, cycle=cycle))
+
+
 @arm("zo-mezo", "zeroth-order, the loop of MeZO as published", 2, STEP, zeroth_order=True)
 def zo_mezo(request: Request) -> Steps:
     """What the loop in place saves."""
     return Steps(_zeroth_order(request, MeZO), request.forget)
+
+
+@arm("zo-sign", "zeroth-order, the signs of the estimate", 2, BOTH, zeroth_order=True)
+def zo_sign(request: Request) -> Steps:
+    """signSGD on the zeroth-order estimate, as in ZO-Bench (Zhang et al. 2024): every weight moves by lr."""
+    return Steps(_on_estimate(request, SignSGD), request.forget)
+
+
+@arm("zo-momentum", "zeroth-order, SGD with momentum on the estimate", 2, BOTH, zeroth_order=True)
+def zo_momentum(request: Request) -> Steps:
+    """Momentum on the zeroth-order estimate, as in ZO-Bench."""
+    return Steps(_on_estimate(request, partial(torch.optim.SGD, momentum=MOMENTUM)), request.forget)
+
+
+@arm("zo-adam", "zeroth-order, Adam on the estimate", 2, BOTH, zeroth_order=True)
+def zo_adam(request: Request) -> Steps:
+    """Adam on the zeroth-order estimate, as in ZO-Bench."""
+    return Steps(_on_estimate(request, torch.optim.Adam), request.forget)
 
 
 @arm("finetune", "training on the retain set alone goes on", 3)
@@ -170,10 +251,25 @@ def salun(request: Request) -> Steps:
     for batch in request.forget_once():
         cross_entropy(request.model, *batch).mul(len(batch[1])).backward()
         passes += 1
-    masks = _largest(request.model, SALIENT)
+    moving = [parameter for parameter in request.model.parameters() if parameter.requires_grad]
+    masks = _largest(moving, SALIENT)
     request.model.zero_grad()
-    optimizer = MaskedSGD(request.model.parameters(), request.hyperparameters.lr, masks=masks)
-    return Steps(optimizer, _relabelled(request), spent=3 * passes)
+    optimizer = MaskedSGD(moving, request.hyperparameters.lr, masks=masks)
+    return Steps(optimizer, _relabelled(request), spent=passes, backward=passes)
+
+
+@arm("subspace", "forward passes alone: what the forget set's activations alone use leaves the weights", 1)
+def subspace(request: Request) -> Steps:
+    """Deep Unlearning (Kodge et al. 2024). A step is the next strength alpha_f; the learning rate is 1 / alpha_r.
+
+    The forward passes that see the activations count as spent. The singular value decompositions of every layer do
+    not: they are no passes over the network, but they show in its time and energy.
+    """
+    draws = generator(request.hyperparameters.seed, "positions")
+    forget, passes = spectra(request.model, _first(request.forget_once(), SAMPLES), draws)
+    retain, more = spectra(request.model, _first(request.retain, SAMPLES), draws)
+    optimizer = SubspaceProjection(forget, retain, sharing=request.hyperparameters.lr)
+    return Steps(optimizer, request.forget, spent=passes + more)
 
 
 def prepare_step(
@@ -182,18 +278,6 @@ def prepare_step(
     """A step of the arm on a batch that is all there is, to forget and to keep."""
     request = Request(model, repeat(batch), repeat(batch), lambda: [batch], classes, hyperparameters)
     return first_step(methods.get(name), request)
-
-
-def head(model: nn.Module) -> nn.Module:
-    """The classifier's last layer: the last linear or convolutional one in the order of registration.
-
-    Raises:
-        ValueError: the model has no such layer.
-    """
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    if not layers:
-        raise ValueError(f"{type(model).__name__} has no linear or convolutional layer to be its head")
-    return layers[-1]
 
 
 def _ascent(request: Request) -> Optimizer:
@@ -207,6 +291,22 @@ def _descent(request: Request) -> Optimizer:
 def _zeroth_order(request: Request, optimizer: Callable[..., Optimizer] = ZOSGD) -> Optimizer:
     given = request.hyperparameters
     return optimizer(request.model.parameters(), given.lr, eps=given.eps, maximize=True, seed=given.seed)
+
+
+def _on_estimate(request: Request, inner: Callable[..., Optimizer]) -> Optimizer:
+    estimator = _zeroth_order(request)
+    assert isinstance(estimator, ZOSGD)
+    return OnEstimate(estimator, inner(request.model.parameters(), lr=request.hyperparameters.lr, maximize=True))
+
+
+def _first(batches: Iterable[Batch], samples: int) -> Iterator[Batch]:
+    """As many batches as hold so many samples, or all there are."""
+    seen = 0
+    for batch in batches:
+        yield batch
+        seen += len(batch[1])
+        if seen >= samples:
+            return
 
 
 def _pairs(request: Request) -> Iterator[tuple[Tensor, ...]]:
@@ -223,9 +323,9 @@ def _relabelled(request: Request) -> Iterator[Batch]:
         yield torch.cat([inputs, retain_inputs]), torch.cat([wrong, retain_targets])
 
 
-def _largest(model: nn.Module, share: float) -> list[Tensor]:
+def _largest(parameters: list[nn.Parameter], share: float) -> list[Tensor]:
     """Masks that select the share of the parameters whose gradients are largest in absolute value, over all of them."""
-    sizes = [torch.zeros_like(p) if p.grad is None else p.grad.abs() for p in model.parameters()]
+    sizes = [torch.zeros_like(p) if p.grad is None else p.grad.abs() for p in parameters]
     everything = torch.cat([size.flatten() for size in sizes])
     threshold = everything.kthvalue(max(1, round((1 - share) * len(everything)))).values
     return [size > threshold for size in sizes]

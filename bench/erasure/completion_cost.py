@@ -23,17 +23,23 @@ class Cost:
 
 
 NOTHING_TO_DO = Cost(
-    Completion(reached=True, step=0, seconds=0.0, joules=0.0, forward_equivalents=0.0),
+    Completion(reached=True, step=0, seconds=0.0, joules=0.0, forward_equivalents=0.0, sample_forwards=0.0),
     notes={"completion": "the original model is at the target already: there is nothing to erase"},
 )
 
 
 def cost_to_completion(
-    work: Callable[[], float], reset: Callable[[], None], steps: int, case: Case, suite: Suite, benchmark: Any
+    work: Callable[[], Callable[[], float]],
+    reset: Callable[[], None],
+    steps: int,
+    case: Case,
+    suite: Suite,
+    benchmark: Any,
 ) -> Cost:
-    """Time `work()`, which takes so many steps and returns forward-equivalents, and then meter it to fill a window.
+    """Time `work()`, which takes so many steps, and then meter it to fill a window.
 
     Args:
+        work: returns what tells its forward-equivalents.
         benchmark: pytest-benchmark's fixture, which times.
 
     Setting up the optimizer belongs to the work. `reset()` before each round is not timed; it is metered, since a
@@ -45,16 +51,18 @@ def cost_to_completion(
         reset()
         timed()
 
-    spent = benchmark.pedantic(
+    spent: Callable[[], float] = benchmark.pedantic(
         timed, setup=waited(reset, torch.device(case.device)), rounds=max(1, min(MOST_ROUNDS, TIMED_STEPS // steps))
     )
     window = suite.meter.repeat(metered, suite.profile.window_s)
+    forwards = spent()
     completion = Completion(
         reached=True,
         step=steps,
         seconds=None if benchmark.stats is None else benchmark.stats["median"],
         joules=None if window.joules is None else window.joules / window.repeats,
-        forward_equivalents=spent,
+        forward_equivalents=forwards,
+        sample_forwards=forwards * case.batch_size,
     )
     notes = {} if window.reason is None else {"energy": window.reason, "completion.joules": window.reason}
     return Cost(completion, window.per_step(steps), notes)

@@ -1,25 +1,31 @@
 """One erasure: which samples are to be forgotten by which model, when that is complete, and the steps that do it."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from bench.arms.arm import Hyperparameters, Method, Request, Steps
-from bench.arms.table import methods, tuned_as
+from bench.arms.arm import Hyperparameters, Method, Request, Steps, begin
+from bench.arms.table import methods
+from bench.arms.tail import tail_of
 from bench.base.seeds import drawing_by, generator
 from bench.erasure.quality import Evaluation, Evaluator
 from bench.profiles import UnlearningPlan
-from bench.record import Case, Erased, Rate
+from bench.record import Case, Erased, ModelFile, Origins, Rate, Tail
 from bench.run.materials import Materials
-from bench.workloads.datasets import ImageData
+from bench.workloads.images.samples import ImageData
+from bench.workloads.requests import erased
 from bench.workloads.splits import Split, batches_once, endless_batches, split
 from zo_core import Trajectory, geometric_steps, unlearn
+from zo_core.prefix import share_from
+
+CHANGE_TRAINING = "change [unlearning.training] in the profile"
+FEW, TELLING = 20, 5.0  # samples, and points between what a model has seen and what it has not, that tell something
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,12 @@ class Erasure:
 
     Attributes:
         original: the model trained on everything; never changed.
-        retrained_model: Retrain's model, never changed; `retrained` is its evaluation, the reference.
+        retrained_model: Retrain's model, never changed; `retrained` is its evaluation, the reference; None where there
+            is no Retrain.
+        origins: the files that the two came from, if from files.
         started: the original's evaluation.
-        target: the forget accuracy in percent at or below which the erasure is complete: chance for a class scenario,
-            else Retrain's.
+        target: the forget accuracy in percent at or below which the erasure is complete, as the profile's
+            `target_accuracy` has it.
         evaluate: looks at a model; distance counts from `original`.
         hyperparameters: what the arm is run with; None for an arm that takes no steps.
     """
@@ -42,8 +50,9 @@ class Erasure:
     split: Split
     original: nn.Module
     started: Evaluation
-    retrained_model: nn.Module
-    retrained: Evaluation
+    retrained_model: nn.Module | None
+    retrained: Evaluation | None
+    origins: Origins
     target: float
     evaluate: Evaluator
     hyperparameters: Hyperparameters | None
@@ -55,39 +64,70 @@ class Erasure:
         Learned means finite losses, and on the retain set a tenth of the way from chance to perfection.
         """
         chance = 100 / len(self.data.classes)
-        for name, seen in (("the original", self.started), ("Retrain", self.retrained)):
+        for name, seen, source in self._learned:
             if not seen.finite or seen.retain_accuracy < chance + (100 - chance) / 10:
                 found = f"retain accuracy {seen.retain_accuracy:.1f} %, loss {seen.retain_loss:.3g}"
-                return f"{name} has not learned: {found}; change [unlearning.training] in the profile"
+                wrong = f"check [data] for {source.name}, its classes, too" if source else CHANGE_TRAINING
+                return f"{name} has not learned: {found}; {wrong}"
         return None
+
+    @property
+    def _learned(self) -> Iterator[tuple[str, Evaluation, ModelFile | None]]:
+        """The models that were to have learned, as they were seen, and where they come from."""
+        yield "the original", self.started, self.origins.original
+        if self.retrained is not None:
+            yield "Retrain", self.retrained, self.origins.retrained
 
     @property
     def accuracies(self) -> str:
         """Of the original and of Retrain, in a line: it shows most mistakes in data and preprocessing."""
-        both = (("the original", self.started), ("Retrain", self.retrained))
         return "; ".join(
             f"{name} has {seen.retain_accuracy:.1f} % on the retain set, {seen.forget_accuracy:.1f} % on the forget "
             f"set, {seen.test_accuracy:.1f} % on test data"
-            for name, seen in both
+            for name, seen, _ in self._learned
         )
+
+    @property
+    def doubt(self) -> str | None:
+        """What speaks against a Retrain from a file: it is as right on the forget set as on what it learned from.
+
+        A class that it never saw is looked at beforehand (`check_weights`); of other samples a model is as sure as of
+        test data if it never saw them.
+        """
+        seen, retrained = len(self.split.forget), self.retrained
+        if retrained is None or self.origins.retrained is None or seen < FEW or self.split.forgotten_class is not None:
+            return None
+        learned, unseen = retrained.retain_accuracy, retrained.test_accuracy
+        if learned - unseen < TELLING or retrained.forget_accuracy < (learned + unseen) / 2:
+            return None
+        return (
+            f"Retrain is right on {retrained.forget_accuracy:.1f} % of the forget set, {learned:.1f} % of the retain "
+            f"set and {unseen:.1f} % of test data: has it seen what is to be forgotten?"
+        )
+
+    @property
+    def reference(self) -> Evaluation:
+        """What a good erasure comes near to: Retrain, or, without one, the original at the target."""
+        return self.retrained or replace(self.started, forget_accuracy=self.target)
 
     @property
     def erased(self) -> Erased:
         """Which samples are to be forgotten."""
-        words = [self.data.fingerprint, *map(str, self.split.forget.tolist())]
-        digest = sha256("\n".join(words).encode()).hexdigest()
-        return Erased(samples=len(self.split.forget), of=len(self.data.train_labels), digest=digest)
+        return erased(self.data, self.split.forget, self.target)
 
     @property
     def rate(self) -> Rate | None:
         """What the arm is run with, for its record."""
         given = self.hyperparameters
-        return None if given is None else Rate(lr=given.lr, eps=given.eps if self._method.zeroth_order else None)
+        if given is None:
+            return None
+        eps = given.eps if self._method.zeroth_order else None
+        return Rate(lr=given.lr, eps=eps, tail=self._tail)
 
     @property
     def chance(self) -> float:
         """Retain accuracy in percent of a model that gives every sample the retain set's commonest label."""
-        labels = self.data.train_labels[self.split.retain]
+        labels = self.data.train.labels[self.split.retain]
         return 100 * labels.bincount().max().item() / len(labels)
 
     @property
@@ -106,14 +146,16 @@ class Erasure:
             now.copy_(then)
 
     def follow(
-        self, track: Callable[[Iterable[Any]], Iterable[Any]], horizon: float
+        self, model: nn.Module, track: Callable[[Iterable[Any]], Iterable[Any]], horizon: float
     ) -> tuple[Trajectory[Evaluation], float]:
         """The whole run, to completion and `horizon` times as long beyond, evaluated along the way.
+
+        Args:
+            model: a fresh one; it is left as the last step leaves it.
 
         Returns:
             The trajectory, and the forward-equivalents of its steps and of what they took to prepare.
         """
-        model = self.fresh_model()
         with self._own_masks():
             arm = self._start(model)
             trajectory = unlearn(
@@ -130,8 +172,12 @@ class Erasure:
             )
         return trajectory, self._spent(arm, trajectory.steps[-1])
 
-    def erase(self, model: nn.Module, steps: int) -> float:
-        """Just the steps, nothing evaluated; `model` is a fresh one and is changed. Returns forward-equivalents."""
+    def erase(self, model: nn.Module, steps: int) -> Callable[[], float]:
+        """Just the steps, nothing evaluated; `model` is a fresh one and is changed.
+
+        Returns:
+            What tells the forward-equivalents; to count them takes time that is none of the erasure's.
+        """
         with self._own_masks():
             arm = self._start(model)
             unlearn(
@@ -145,7 +191,7 @@ class Erasure:
                 train_mode=self.plan.train_mode,
                 evaluate_at=(),
             )
-        return self._spent(arm, steps)
+        return partial(self._spent, arm, steps)
 
     def _own_masks(self) -> AbstractContextManager[None]:
         """In train mode, dropout draws by the case's seed, whatever was drawn before: the same masks in every run."""
@@ -154,14 +200,19 @@ class Erasure:
         return drawing_by(self.case.seed, torch.device(self.case.device), "dropout")
 
     def _spent(self, arm: Steps, steps: int) -> float:
-        return arm.spent + steps * self._method.forward_equivalents
+        """Forward-equivalents; a backward pass counts two of the part of the network that it goes through."""
+        whole = self._method.forward_equivalents
+        backward = whole // 3
+        step = whole - 2 * backward * (1 - self._share)
+        taken = steps * step if arm.forwards is None else arm.forwards()
+        return taken + arm.spent + 2 * self._share * arm.backward
 
     def _start(self, model: nn.Module) -> Steps:
-        start, case, parts = self._method.start, self.case, self.split
-        assert start is not None, "an arm without steps erases nothing"
+        case, parts = self.case, self.split
         assert self.hyperparameters is not None, "the preflight asks for them"
-        images, labels = self.data.train_images, self.data.train_labels
-        return start(
+        images, labels = self.data.train.images, self.data.train.labels
+        return begin(
+            self._method,
             Request(
                 model,
                 forget=endless_batches(
@@ -173,8 +224,22 @@ class Erasure:
                 forget_once=lambda: batches_once(images, labels, parts.forget, case.batch_size, case.device),
                 classes=len(self.data.classes),
                 hyperparameters=self.hyperparameters,
-            )
+            ),
         )
+
+    @property
+    def _tail(self) -> Tail:
+        """How much of the network the arm moves."""
+        assert self.hyperparameters is not None, "the preflight asks for them"
+        return self._method.tail_of(self.hyperparameters.tail)
+
+    @cached_property
+    def _share(self) -> float:
+        """Which share of the network's work a backward pass goes through."""
+        if self._tail == "all":
+            return 1.0
+        one = self.data.train.images[torch.arange(1)].to(self.case.device)
+        return share_from(self.original, tail_of(self.original, self._tail), one)
 
     @property
     def _method(self) -> Method:
@@ -186,28 +251,38 @@ def prepare_erasure(case: Case, materials: Materials) -> Erasure:
     plan, data = materials.profile.plan_of(case), materials.data_of(case)
     assert case.scenario is not None
     parts = split(data, case.scenario, case.seed)
-    original = materials.trained(case, torch.arange(len(data.train_labels)))
-    evaluate = Evaluator(data, parts.evaluating(plan.retain_evaluated, case.seed), original)
-    retrained_model = materials.trained(case, parts.retain)
-    retrained = evaluate(retrained_model)
-    chance = 100 / len(data.classes)
-    target = retrained.forget_accuracy if parts.forgotten_class is None else chance
+    original, retrained = materials.original(case), materials.retrained(case, parts.retain)
+    looked_at = parts.evaluating(plan.retain_evaluated, case.seed)
+    evaluate = Evaluator(data, looked_at, original.model, case.batch_size)
+    started, reference = evaluate(original.model), evaluate(retrained.model) if retrained else None
     return Erasure(
         case,
         plan,
         data,
         parts,
-        original,
-        started=evaluate(original),
-        retrained_model=retrained_model,
-        retrained=retrained,
-        target=target,
+        original.model,
+        started=started,
+        retrained_model=retrained.model if retrained else None,
+        retrained=reference,
+        origins=Origins(original=original.source, retrained=retrained.source if retrained else None),
+        target=_target(plan, parts, started, reference, chance=100 / len(data.classes)),
         evaluate=evaluate,
         hyperparameters=_hyperparameters(case, plan),
     )
 
 
+def _target(
+    plan: UnlearningPlan, parts: Split, started: Evaluation, retrained: Evaluation | None, chance: float
+) -> float:
+    """Where the erasure is complete: what the profile says, or chance for a class, else Retrain's, if there is one."""
+    if plan.target_accuracy == "test":
+        return started.test_accuracy
+    if plan.target_accuracy is not None:
+        return plan.target_accuracy
+    return chance if parts.forgotten_class is not None or retrained is None else retrained.forget_accuracy
+
+
 def _hyperparameters(case: Case, plan: UnlearningPlan) -> Hyperparameters | None:
-    """What the profile gives the case's arm, or the one that it borrows from."""
-    tuned = plan.hyperparameters.get(tuned_as(case.method))
-    return None if tuned is None else Hyperparameters(tuned.lr, tuned.eps, case.seed)
+    """What the profile gives the case's arm."""
+    tuned = plan.hyperparameters.get(case.method)
+    return None if tuned is None else Hyperparameters(tuned.lr, tuned.eps, case.seed, tuned.tail)

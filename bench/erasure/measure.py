@@ -5,6 +5,7 @@ timed, and again to be metered; its stand-in is weighed.
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from bench.arms.table import methods
 from bench.erasure.completion_cost import NOTHING_TO_DO, Cost, cost_to_completion
+from bench.erasure.depth import depth
 from bench.erasure.erasure import Erasure, prepare_erasure
 from bench.erasure.quality import Evaluation, curve, quality
 from bench.erasure.relearning import MOST_STEPS, relearn_steps
@@ -35,6 +37,8 @@ def measure_unlearning(case: Case, suite: Suite, benchmark: Any) -> Record:
     """
     erasure = prepare_erasure(case, suite.materials)
     suite.tell_once(f"{case.setting} on {case.device}", f"{case.setting}, seed {case.seed}: {erasure.accuracies}")
+    if erasure.doubt is not None:
+        suite.tell_once(f"doubt about {case.setting}", erasure.doubt)
     if erasure.untrained is not None:
         return _untrained(erasure, suite, erasure.untrained)
     return (measure_retraining if case.method == "retrain" else measure_erasure)(erasure, suite, benchmark)
@@ -49,6 +53,7 @@ def _untrained(erasure: Erasure, suite: Suite, reason: str) -> Record:
         outcome="untrained",
         case=erasure.case,
         erased=erasure.erased,
+        origins=erasure.origins,
         model_bytes=suite.model_bytes(erasure.case),
         memory=memory,
         notes=notes | dict.fromkeys(unknown, reason),
@@ -57,7 +62,8 @@ def _untrained(erasure: Erasure, suite: Suite, reason: str) -> Record:
 
 def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
     """Follow a run to completion and beyond, find what it cost to completion, and let the result relearn."""
-    trajectory, _ = erasure.follow(suite.materials.tracker("unlearning", None), erasure.plan.horizon)
+    track = suite.materials.tracker("unlearning", None)
+    trajectory, _ = erasure.follow(erasure.fresh_model(), track, erasure.plan.horizon)
     model, steps = erasure.fresh_model(), trajectory.completed
     if steps is None:
         cost = Cost(Completion(reached=False), notes=_not_completed(erasure, trajectory))
@@ -67,18 +73,19 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
         cost = cost_to_completion(
             lambda: erasure.erase(model, steps), lambda: erasure.reset(model), steps, erasure.case, suite, benchmark
         )
-    worth, forgotten = _quality(erasure, trajectory.at_completion(), model)
+    worth, forgotten = _quality(erasure, None if steps is None else model)
     seen = curve(trajectory.steps, trajectory.evaluations)
     diverged_at, divergence = _divergence(trajectory)
     aftermath, after = _stability(erasure, trajectory, seen, suite.profile.rules)
     memory, missing = peak_memory(suite.materials.stand_in(erasure.case))
     explained = {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | forgotten | after
-    return Record(
+    record = Record(
         kind="unlearning",
         outcome="ok" if diverged_at is None else "diverged",
         diverged_at=diverged_at,
         case=erasure.case,
         erased=erasure.erased,
+        origins=erasure.origins,
         rate=erasure.rate,
         model_bytes=suite.model_bytes(erasure.case),
         memory=memory,
@@ -89,33 +96,39 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
         curve=seen,
         notes=missing | explained | cost.notes,
     )
+    if steps is not None:
+        suite.save_model(record, model)
+    return record
 
 
 def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
     """Train without the forget set, anew even where the cache holds the result, to find what that costs."""
     case, training, retain = erasure.case, erasure.plan.training, erasure.split.retain
-    start = (case.model, erasure.data, retain, training, case.seed, torch.device(case.device))
+    assert training is not None, "the profile is checked for it"
+    assert erasure.retrained_model is not None, "and for this"
+    start = (case.model, erasure.data, retain, training, case.seed, torch.device(case.device), case.dtype)
     steps = training_steps(training, len(retain))
     of_a_batch = training.batch_size / case.batch_size  # a forward-equivalent is a pass of one batch of the case's size
     spent = steps * of_a_batch * methods.get(case.method).forward_equivalents
 
-    def retrain() -> float:
+    def retrain() -> Callable[[], float]:
         train_from_scratch(*start)
-        return spent
+        return lambda: spent
 
     cost = cost_to_completion(retrain, lambda: None, steps, case, suite, benchmark)
     memory, missing = peak_memory(suite.materials.stand_in(case))
-    worth, forgotten = _quality(erasure, erasure.retrained, copy.deepcopy(erasure.retrained_model))
+    worth, forgotten = _quality(erasure, erasure.retrained_model)
     notes = {
         "time": "retraining is timed as a whole: completion.seconds",
         "curve": "retraining does not start from the original model; its result is in quality",
         "stability": "retraining has no time after completion",
     }
-    return Record(
+    record = Record(
         kind="unlearning",
         outcome="ok",
         case=case,
         erased=erasure.erased,
+        origins=erasure.origins,
         model_bytes=suite.model_bytes(case),
         memory=memory,
         energy=cost.energy,
@@ -123,20 +136,28 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any) -> Record
         completion=cost.completion,
         notes=missing | notes | forgotten | cost.notes,
     )
+    suite.save_model(record, erasure.retrained_model)
+    return record
 
 
-def _quality(erasure: Erasure, seen: Evaluation | None, model: nn.Module) -> tuple[Quality | None, dict[str, str]]:
-    """The worth of a model that was `seen` so, and why a figure of it is missing; the model is changed."""
-    if seen is None:
+def _quality(erasure: Erasure, model: nn.Module | None) -> tuple[Quality | None, dict[str, str]]:
+    """The worth of the model at completion, and why a figure of it is missing."""
+    if model is None:
         return None, {"quality": "the run did not complete"}
     of_a_class = erasure.split.forgotten_class is not None
-    worth = quality(seen, erasure.retrained, of_a_class, relearn_steps(erasure, model))
+    relearned_after = relearn_steps(erasure, copy.deepcopy(model))
+    probes, unprobed = depth(erasure, model)
+    worth = quality(erasure.evaluate(model), erasure.retrained, of_a_class, relearned_after, probes)
     reasons = {
         "ta_forgotten": "there are no test data of the class" if of_a_class else "no class is forgotten",
         "mia_auc": "there are no unseen samples of the forget set's kind, or their losses are not finite",
-        "relearn_steps": f"forget accuracy was not near the original's within {MOST_STEPS} steps",
+        "tow": "there is no Retrain (retrain = false) to be compared with",
+        "relearn_steps": f"forget accuracy was not near the original's within {MOST_STEPS} steps"
+        if erasure.plan.training is not None
+        else "without [unlearning.training] there is no learning rate to relearn with",
     }
-    return worth, _missing("quality", worth, reasons)
+    remarks = {"quality.tow": erasure.doubt, "quality.depth": unprobed}
+    return worth, _missing("quality", worth, reasons) | {name: why for name, why in remarks.items() if why is not None}
 
 
 def _stability(

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.erasure.membership import Confidences, loss_threshold_auc, membership_inference
-from bench.record import Curve, Quality
-from bench.workloads.datasets import ImageData
-from bench.workloads.splits import Split
+from bench.record import Curve, Probe, Quality
+from bench.workloads.images.samples import ImageData, Samples
+from bench.workloads.splits import Split, batches_once
 
-EVALUATION_BATCH = 512
+LEAST_PIXELS, MOST_SAMPLES = 256 * 2**10, 512  # bytes of float32, and samples of tiny images, at once
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ class Evaluator:
 
     Args:
         start: the parameters that distance is counted from; copied.
+        step: samples that a step of the erasure takes; see `evaluation_batch`.
     """
 
-    def __init__(self, data: ImageData, split: Split, start: nn.Module) -> None:
+    def __init__(self, data: ImageData, split: Split, start: nn.Module, step: int = 1) -> None:
         self.data = data
         self.split = split
+        self._batch = evaluation_batch(step, data.train.images.shape[1:])
         self._start = [parameter.detach().clone() for parameter in start.parameters()]
 
     @torch.no_grad()
@@ -58,7 +60,7 @@ class Evaluator:
         was_training = model.training
         model.eval()
         losses, hits = self._on_training_data(model)
-        test_losses, test_hits = per_sample(model, self.data.test_images, self.data.test_labels)
+        test_losses, test_hits = per_sample(model, self.data.test, torch.arange(len(self.data.test)), self._batch)
         model.train(was_training)
         forget, retain, test, unseen = (getattr(self.split, name) for name in ("forget", "retain", "test", "unseen"))
         return Evaluation(
@@ -81,9 +83,9 @@ class Evaluator:
     def _on_training_data(self, model: nn.Module) -> tuple[Tensor, Tensor]:
         """Losses and hits at the places of the samples that the split names; not a number elsewhere."""
         named = torch.cat([self.split.forget, self.split.retain])
-        losses = torch.full((len(self.data.train_labels),), math.nan)
+        losses = torch.full((len(self.data.train),), math.nan)
         hits = losses.double()
-        losses[named], hits[named] = per_sample(model, self.data.train_images[named], self.data.train_labels[named])
+        losses[named], hits[named] = per_sample(model, self.data.train, named, self._batch)
         return losses, hits
 
     def _distance(self, model: nn.Module) -> float:
@@ -92,9 +94,13 @@ class Evaluator:
 
 
 def quality(
-    at_completion: Evaluation, retrained: Evaluation, of_a_class: bool, relearn_steps: int | None = None
+    at_completion: Evaluation,
+    retrained: Evaluation | None,
+    of_a_class: bool,
+    relearn_steps: int | None = None,
+    depth: tuple[Probe, ...] | None = None,
 ) -> Quality:
-    """What a model is worth, its tug-of-war score against Retrain included.
+    """What a model is worth, its tug-of-war score against Retrain included where there is one.
 
     Args:
         of_a_class: whether a class is forgotten, whose test data then count apart.
@@ -107,8 +113,9 @@ def quality(
         ta_forgotten=unseen if of_a_class and math.isfinite(unseen) else None,
         mia=membership_inference(at_completion.confidences),
         mia_auc=loss_threshold_auc(at_completion.confidences),
-        tow=tug_of_war(at_completion, retrained),
+        tow=None if retrained is None else tug_of_war(at_completion, retrained),
         relearn_steps=relearn_steps,
+        depth=depth,
     )
 
 
@@ -132,15 +139,26 @@ def curve(steps: tuple[int, ...], evaluations: tuple[Evaluation, ...]) -> Curve:
     return Curve(step=list(steps), **{name: column(name) for name in Curve.model_fields if name != "step"})
 
 
-def per_sample(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy and correctness of every sample, on the CPU: (N,) float32 and (N,) float64, 0 or 1.
+def evaluation_batch(step: int, image: torch.Size) -> int:
+    """Samples to look at at once: as many as a step takes, since inference on them needs no more memory than the step
+    does; or as 256 KiB of pixels are, if that is more.
+
+    Args:
+        step: samples a step.
+        image: (C, H, W).
+    """
+    return max(step, min(MOST_SAMPLES, LEAST_PIXELS // (4 * image.numel())))
+
+
+def per_sample(model: nn.Module, samples: Samples, indices: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Cross-entropy and correctness of the samples at `indices`, on the CPU: (n,) float32 and (n,) float64, 0 or 1.
 
     Logits that are not finite are wrong: their argmax would say nothing but the order of the classes.
     """
     device = next(model.parameters()).device
-    losses, hits = [], []
-    for batch, targets in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-        logits = model(batch.to(device)).cpu()
+    losses, hits = [torch.zeros(0)], [torch.zeros(0, dtype=torch.float64)]
+    for images, targets in batches_once(samples.images, samples.labels, indices, batch_size):
+        logits = model(images.to(device)).cpu()
         losses.append(F.cross_entropy(logits, targets, reduction="none"))
         hits.append(((logits.argmax(1) == targets) & logits.isfinite().all(1)).double())
     return torch.cat(losses), torch.cat(hits)

@@ -5,7 +5,7 @@ from torch import nn
 
 from bench.base.seeds import generator
 from bench.erasure.erasure import Erasure
-from bench.erasure.quality import per_sample
+from bench.erasure.quality import evaluation_batch, per_sample
 from bench.workloads.splits import endless_batches
 from zo_core import unlearn
 
@@ -24,22 +24,33 @@ def relearn_steps(erasure: Erasure, model: nn.Module) -> int | None:
         model: is changed.
 
     Returns:
-        None if `MOST_STEPS` did not suffice.
+        None if `MOST_STEPS` did not suffice, or the profile says no learning rate of training.
     """
-    case, forget = erasure.case, erasure.split.forget
-    images, labels = erasure.data.train_images, erasure.data.train_labels
+    case, forget, training = erasure.case, erasure.split.forget, erasure.plan.training
+    if training is None:
+        return None
+    step = training.batch_size if case.batch_tuned else case.batch_size  # the same for all that are compared
+    samples = erasure.data.train
+    batch_size = evaluation_batch(step, samples.images.shape[1:])
     model.requires_grad_()
     target = erasure.started.forget_accuracy - NEAR
 
     @torch.no_grad()
     def accuracy() -> float:
-        _, hits = per_sample(model, images[forget], labels[forget])
+        _, hits = per_sample(model, samples, forget, batch_size)
         return 100 * hits.mean().item()
 
     return unlearn(
         model,
-        torch.optim.SGD(model.parameters(), lr=RATE * erasure.plan.training.lr),
-        endless_batches(images, labels, forget, case.batch_size, generator(case.seed, "relearning"), case.device),
+        torch.optim.SGD(model.parameters(), lr=RATE * training.lr),
+        endless_batches(
+            samples.images,
+            samples.labels,
+            forget,
+            step,
+            generator(case.seed, "relearning"),
+            case.device,
+        ),
         evaluate=accuracy,
         completed=lambda seen: seen >= target,
         max_steps=MOST_STEPS,

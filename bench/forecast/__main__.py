@@ -6,15 +6,17 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from bench.arms.table import check_method, methods_for
+from bench.base.paths import called
 from bench.base.registry import add_modules_option, import_modules
 from bench.base.sizes import MIB, parse_bytes
 from bench.forecast.peak import MOST_SAMPLES, ForecastError, forecast, largest_batch, with_batch
 from bench.instruments.machine import available_devices
 from bench.instruments.stand_in import StandIn
 from bench.instruments.tensor_ledger import CATEGORIES
-from bench.record import Case
+from bench.record import Case, Dtype
 from bench.workloads.models import ImageSpec, check_model
 
 
@@ -35,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _header(options: argparse.Namespace) -> str:
     size = f"{options.channels}x{options.image_size}x{options.image_size}"
-    what = f"{options.model} on {options.device}, {size} images, {options.classes} classes: a forecast\n"
+    passes = "" if options.dtype == "float32" else f" in {options.dtype}"
+    what = f"{options.model}{passes} on {options.device}, {size} images, {options.classes} classes: a forecast\n"
     if options.device in available_devices():
         return what
     return f"{what}{options.device} is not here: the CPU's operations stand in for its own\n"
@@ -44,7 +47,7 @@ def _header(options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     arms = methods_for("step")
     parser = argparse.ArgumentParser(
-        prog="python -m bench.forecast", description="Peak of live tensors in one step, without allocating it."
+        prog=called("forecast"), description="Peak of live tensors in one step, without allocating it."
     )
     add_modules_option(parser)
     parser.add_argument("--model", required=True, help="a name that profiles use")
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", nargs="+", default=["fo-ga", "zo-ga"], metavar="ARM", help=f"of {', '.join(arms)}")
     parser.add_argument("--channels", type=_count, default=3, metavar="N", help="of the images; default: 3")
     parser.add_argument("--classes", type=_count, default=10, metavar="N", help="default: 10")
+    parser.add_argument("--dtype", default="float32", choices=get_args(Dtype), help="of the passes; default: float32")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda", "mps", "xpu"], help="default: cpu")
     return parser
 
@@ -77,7 +81,7 @@ def _stand_ins(options: argparse.Namespace) -> list[StandIn]:
         ValueError: a name is unknown, or the model does not take such images.
     """
     spec = ImageSpec(options.channels, options.image_size, options.classes)
-    check_model(options.model, spec)
+    check_model(options.model, spec, options.dtype, "meta")
     for method in options.method:
         check_method(method, "step")
     return [
@@ -89,6 +93,7 @@ def _stand_ins(options: argparse.Namespace) -> list[StandIn]:
                 image_size=options.image_size,
                 batch_size=batch_size,
                 device=options.device,
+                dtype=options.dtype,
                 threads=1,
                 seed=0,
             ),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from bench.base.atomic_write import write_text
-from bench.base.paths import BASELINES, DEFAULT_JSON, PROFILES
+from bench.base.paths import BASELINES, DEFAULT_JSON, PROFILES, InstalledError, called, check_own
 from bench.base.sizes import parse_bytes
 from bench.gate.baseline import Baseline, BaselineError, is_measured, read_baseline, write_baseline
 from bench.gate.comparison import Allowance, Finding, Kind, Ledger, compare
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
-    except (UnreadableJsonError, BaselineError) as error:
+    except (UnreadableJsonError, BaselineError, InstalledError) as error:
         return _fail(str(error))
     except UnicodeEncodeError as error:
         wrong = error.object[error.start : error.end]
@@ -47,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     run, records = read_benchmark_json(options.json_file)
     path = options.baseline or default_baseline(run)
+    if options.update:
+        check_own(path, "name a file of yours with --baseline FILE")
     found, allowances = read_baseline(path), _allowances(options)
     baseline = found or Baseline()
     findings = compare(records, run.machine, baseline, allowances)
@@ -97,7 +99,7 @@ def exit_code(findings: Sequence[Finding]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.gate", description="Fail when a case peaks higher than its baseline.", epilog=EXPLAINED
+        prog=called("gate"), description="Fail when a case peaks higher than its baseline.", epilog=EXPLAINED
     )
     parser.add_argument(
         "json_file", nargs="?", type=Path, default=DEFAULT_JSON, help="benchmark JSON (default: reports/latest's)"

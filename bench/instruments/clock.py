@@ -6,7 +6,7 @@ and what is compared is the median of the paired ratios, not the seconds.
 
 import time
 from collections.abc import Callable
-from statistics import median, quantiles
+from statistics import fmean, median, quantiles
 from typing import Any, TypeVar
 
 import torch
@@ -17,7 +17,13 @@ T = TypeVar("T")
 
 WARMUP = 2
 MAX_ROUNDS = 200
+LEAST_CYCLES = 3
 STEADIER = "close other programs, or raise timing_s in the profile, and run again"
+
+
+def batched(values: list[float], size: int) -> list[list[float]]:
+    """The values in groups of so many, in order; the last may be smaller."""
+    return [values[place : place + size] for place in range(0, len(values), size)]
 
 
 def synchronize(device: torch.device) -> None:
@@ -51,12 +57,14 @@ def time_paired(
     device: torch.device,
     seconds: float,
     min_rounds: int,
+    cycle: int = 1,
 ) -> StepTime | None:
     """Time `step` with pytest-benchmark's fixture, and `forward` in its set-up, so that the two alternate.
 
     Args:
         benchmark: the fixture; it keeps its own statistics of the step.
-        seconds: about how long to measure; never fewer than `min_rounds` rounds.
+        seconds: about how long to measure; never fewer than `min_rounds` rounds, nor than three cycles.
+        cycle: steps that cost differently and come in turn, each once; a ratio is then that of a cycle's sums.
 
     Returns:
         None if pytest-benchmark was told not to time (`--benchmark-disable`).
@@ -64,16 +72,19 @@ def time_paired(
     for _ in range(WARMUP):
         pair = stopwatch(forward, device) + stopwatch(step, device)
     rounds = max(min_rounds, min(MAX_ROUNDS, int(seconds / pair)))
+    if cycle > 1:
+        rounds = cycle * max(LEAST_CYCLES, rounds // cycle)
     forward_s: list[float] = []
     benchmark.pedantic(waited(step, device), setup=lambda: forward_s.append(stopwatch(forward, device)), rounds=rounds)
     if benchmark.stats is None:
         return None
     del forward_s[rounds:]  # --benchmark-cprofile takes another step, which is not timed
     step_s: list[float] = benchmark.stats["data"]
-    ratios = [taken / (2 * reference) for taken, reference in zip(step_s, forward_s, strict=True)]
+    cycles = zip(batched(step_s, cycle), batched(forward_s, cycle), strict=True)
+    ratios = [sum(taken) / (2 * sum(reference)) for taken, reference in cycles]
     first, _, third = quantiles(ratios, n=4, method="inclusive")
     return StepTime(
-        step_s=median(step_s),
+        step_s=median(map(fmean, batched(step_s, cycle))),
         forward_s=median(forward_s),
         times_two_forwards=median(ratios),
         times_two_forwards_q1=first,

@@ -45,8 +45,13 @@ def describe_machine() -> Machine:
 
 
 def describe_commit(root: Path) -> tuple[str | None, bool | None]:
-    """The commit checked out at `root` and whether there are changes on top; (None, None) outside git."""
+    """The commit checked out at `root` and whether there are changes on top; (None, None) if none is.
+
+    A repository that merely has `root` somewhere in it, as a user's own has a virtual environment, tells nothing of it.
+    """
     try:
+        if not Path(_git(root, "rev-parse", "--show-toplevel")).samefile(root):
+            return None, None
         commit = _git(root, "rev-parse", "HEAD")
         return commit, bool(_git(root, "status", "--porcelain"))
     except (OSError, subprocess.CalledProcessError):

@@ -49,6 +49,7 @@ class ProcessPeak(BaseModel):
 
 class _Request(BaseModel):
     stand_in: StandIn
+    folder: str
     path: list[str]
     patience_s: float
 
@@ -77,7 +78,7 @@ class ProcessLedger:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         path = [str(Path(folder).resolve()) for folder in sys.path]
-        request = _Request(stand_in=stand_in, path=path, patience_s=self._patience_s)
+        request = _Request(stand_in=stand_in, folder=str(Path.cwd()), path=path, patience_s=self._patience_s)
         try:
             self._server.stdin.write(request.model_dump_json() + "\n")
             self._server.stdin.flush()
@@ -140,6 +141,7 @@ def _in_a_child(request: _Request) -> str:
 
 def _answer(request: _Request) -> ProcessPeak:
     try:
+        os.chdir(request.folder)  # a model may be made of a file there
         sys.path[:] = request.path
         with no_garbage():
             return _measure(request.stand_in)

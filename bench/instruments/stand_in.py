@@ -5,17 +5,18 @@ No data and no training are needed, so the step can be made in another process, 
 
 import importlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from bench.arms.arm import Batch, Hyperparameters, Request, Step, first_step, optimizer_step
+from bench.arms.optimizers import training_optimizer
 from bench.arms.table import methods
 from bench.profiles import Training
-from bench.record import Case
+from bench.record import Case, Tail
 from bench.workloads.models import ImageSpec, build_model, models
-from bench.workloads.training_optimizer import training_optimizer
 
 IDLE = Hyperparameters(lr=0.0, eps=1e-3, seed=0)
 
@@ -28,6 +29,7 @@ class StandIn(BaseModel):
         channels, classes: of its data.
         training: how Retrain trains; None for other methods.
         train_mode: whether the model is in train mode.
+        tail: how much of the model moves.
         modules: what must be imported for the case's names to be registered.
     """
 
@@ -38,10 +40,18 @@ class StandIn(BaseModel):
     classes: int
     training: Training | None = None
     train_mode: bool = False
+    tail: Tail = "all"
     modules: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, case: Case, spec: ImageSpec, training: Training | None, train_mode: bool = False) -> "StandIn":
+    def of(
+        cls,
+        case: Case,
+        spec: ImageSpec,
+        training: Training | None,
+        train_mode: bool = False,
+        tail: Tail = "all",
+    ) -> "StandIn":
         """The stand-in of a case in this process."""
         return cls(
             case=case,
@@ -49,6 +59,7 @@ class StandIn(BaseModel):
             classes=spec.classes,
             training=training if case.method == "retrain" else None,
             train_mode=train_mode,
+            tail=tail,
             modules=(models.module(case.model), methods.module(case.method)),
         )
 
@@ -70,7 +81,7 @@ class StandIn(BaseModel):
         for module in self.modules:
             importlib.import_module(module)
         spec = ImageSpec(self.channels, self.case.image_size, self.classes)
-        return build_model(self.case.model, spec, self.case.seed)
+        return build_model(self.case.model, spec, self.case.seed, self.case.dtype)
 
     def step(self, model: nn.Module) -> Step:
         """The case's step on `model`, which it sets to the mode it needs, and blank batches."""
@@ -79,7 +90,8 @@ class StandIn(BaseModel):
             return optimizer_step(model.train(), batch, training_optimizer(model, self.training))
         size = self.case.batch_size
         forget, retain = self._blanks(size), self._blanks(size)
-        request = Request(model.train(self.train_mode), forget, retain, lambda: [next(forget)], self.classes, IDLE)
+        idle = replace(IDLE, tail=self.tail)
+        request = Request(model.train(self.train_mode), forget, retain, lambda: [next(forget)], self.classes, idle)
         return first_step(methods.get(self.case.method), request)
 
     def _blanks(self, batch_size: int) -> Iterator[Batch]:

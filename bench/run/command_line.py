@@ -1,16 +1,19 @@
-"""The command line of `pytest bench/`, read and checked."""
+"""The command line of `pytest bench/`, read and checked; and `zo-bench run`, which is that from wherever one works."""
 
+import shlex
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from bench.base.paths import DEFAULT_JSON
-from bench.profiles import MOST_THREADS, Profile, load_profile, read_profile
-from bench.record import JOURNAL
+from bench.arms.table import lend, methods, tuned_as
+from bench.base.paths import CACHE, DEFAULT_JSON, ROOT
+from bench.profiles import MOST_THREADS, Profile, Tuned, UnlearningPlan, load_profile, read_profile
+from bench.record import JOURNAL, first_line
 from bench.run.preflight import (
     check_country,
     check_device,
@@ -21,13 +24,31 @@ from bench.run.preflight import (
     prepare_folder,
 )
 
+# The suite's configuration and conftest, and no others: pytest would take those of the folder that it is started in.
+SUITE = (
+    *("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-o", f"cache_dir={CACHE / 'pytest'}"),
+    *("--noconftest", "-p", "bench.conftest", f"--benchmark-storage=file://{CACHE / 'benchmarks'}"),
+    *(f"--benchmark-json={DEFAULT_JSON}", str(ROOT / "bench")),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the cases as `zo-bench run` does; returns pytest's exit code."""
+    return int(pytest.main([*SUITE, *arguments]))
+
+
+def as_typed(arguments: Sequence[str]) -> str:
+    """The command that pytest was started by with these arguments."""
+    ours = tuple(arguments[: len(SUITE)]) == SUITE
+    return shlex.join(["zo-bench", "run", *arguments[len(SUITE) :]] if ours else ["pytest", *arguments])
+
 
 @dataclass(frozen=True)
 class Settings:
     """What the user asked for.
 
     Attributes:
-        profile: with the command line's device, threads and country put in.
+        profile: with the command line's device, threads, country and learning rates put in, and what arms borrow.
         profile_text: its file, as it was read.
         data_root, download: where torchvision's data sets are, and whether to fetch a missing one.
         checkpoints: folder of trained models.
@@ -36,6 +57,7 @@ class Settings:
         resume: go on from the journal.
         memory_only: run the memory ledgers alone, without time, energy or training.
         energy: whether energy is metered.
+        save_models: where models are written at completion; None for nowhere.
     """
 
     profile: Profile
@@ -48,6 +70,7 @@ class Settings:
     resume: bool
     memory_only: bool
     energy: bool
+    save_models: Path | None
 
 
 def read(option: Namespace) -> Settings:
@@ -59,14 +82,18 @@ def read(option: Namespace) -> Settings:
     profile = _with_changes(load_profile(option.profile), option)
     check_names(profile)
     check_hyperparameters(profile)
+    profile = lend(profile)
     check_one_process(option)
+    if option.memory_only and option.save_models:
+        raise ValueError("--memory-only makes no models: leave it or --save-models out")
     json_path = option.benchmark_json or DEFAULT_JSON
     journal = json_path.parent / JOURNAL
     if not option.collectonly:
         check_country(profile.country)
         for file in (json_path, journal):
             prepare_file(file)
-        prepare_folder(option.checkpoints)
+        for folder in filter(None, (option.checkpoints, option.save_models)):
+            prepare_folder(folder)
     return Settings(
         profile=profile,
         profile_text=read_profile(option.profile),
@@ -78,11 +105,12 @@ def read(option: Namespace) -> Settings:
         resume=option.resume,
         memory_only=option.memory_only,
         energy=not option.no_energy,
+        save_models=option.save_models,
     )
 
 
 def _with_changes(profile: Profile, option: Namespace) -> Profile:
-    """The profile with the command line's device, threads and country put in."""
+    """The profile with the command line's device, threads, country and learning rates put in."""
     if option.device is not None:
         check_device(option.device)
     if option.threads is not None and not 0 < option.threads <= MOST_THREADS:
@@ -91,8 +119,25 @@ def _with_changes(profile: Profile, option: Namespace) -> Profile:
         "devices": None if option.device is None else [option.device],
         "threads": option.threads,
         "country": option.country,
+        "unlearning": [_with_rates(plan, option.lr) for plan in profile.unlearning] if option.lr else None,
     }
     return profile.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+def _with_rates(plan: UnlearningPlan, given: Iterable[str]) -> UnlearningPlan:
+    """The plan with learning rates that are given as ARM=VALUE."""
+    tuned = dict(plan.hyperparameters)
+    for one in given:
+        arm, _, value = one.partition("=")
+        if arm not in map(tuned_as, plan.methods):
+            arms = dict.fromkeys(tuned_as(name) for name in plan.methods if methods.get(name).start is not None)
+            raise ValueError(f"--lr {one}: write ARM=VALUE, the arm being one of {', '.join(arms)}")
+        try:
+            former = tuned.get(arm, Tuned(lr=0)).model_dump()
+            tuned[arm] = Tuned.model_validate(former | {"lr": value})
+        except ValidationError as error:
+            raise ValueError(f"--lr {one}: {first_line(error)}") from None
+    return plan.model_copy(update={"hyperparameters": tuned})
 
 
 @contextmanager

@@ -11,11 +11,22 @@ from torch import Tensor, nn
 from bench.base.progress import Progress
 from bench.instruments.stand_in import StandIn
 from bench.profiles import Profile
-from bench.record import Case
+from bench.record import Case, ModelFile
 from bench.workloads.checkpoints import CheckpointKey, load_or_train
-from bench.workloads.datasets import ImageData, Library, PerClass, library
+from bench.workloads.datasets import Library, library
+from bench.workloads.images.preprocessing import preprocessing_of
+from bench.workloads.images.samples import ImageData, PerClass
 from bench.workloads.models import build_model
 from bench.workloads.training import train_from_scratch, training_steps
+from bench.workloads.weights import load_weights
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model that has learned, in eval mode on its device, and the file that it came from; None if it was trained."""
+
+    model: nn.Module
+    source: ModelFile | None
 
 
 @dataclass(frozen=True)
@@ -26,12 +37,14 @@ class Materials:
         library: loads data by name and image size in pixels, once for each.
         checkpoints: folder of trained models.
         progress: tells the user what is going on.
+        download: whether missing weights of torchvision's may be fetched.
     """
 
     profile: Profile
     library: Library
     checkpoints: Path
     progress: Progress
+    download: bool = False
 
     def data_of(self, case: Case) -> ImageData:
         """The data that the case runs on."""
@@ -43,19 +56,40 @@ class Materials:
         if case.scenario is None:
             return StandIn.of(case, spec, None)
         plan = self.profile.plan_of(case)
-        return StandIn.of(case, spec, plan.training, plan.train_mode)
+        given = plan.hyperparameters.get(case.method)
+        return StandIn.of(case, spec, plan.training, plan.train_mode, "all" if given is None else given.tail)
 
-    def trained(self, case: Case, indices: Tensor) -> nn.Module:
-        """The model of an unlearning case, trained on the samples at `indices`; from the cache where it is there."""
+    def original(self, case: Case) -> Made:
+        """The model that an unlearning case starts from: the profile's weights, or trained on everything."""
+        weights = self.profile.plan_of(case).weights
+        if weights is None:
+            return Made(self._trained(case, torch.arange(len(self.data_of(case).train))), None)
+        return self._loaded(case, weights)
+
+    def retrained(self, case: Case, retain: Tensor) -> Made | None:
+        """Retrain's model: the profile's weights, or trained on the samples at `retain`; None where there is none."""
+        plan = self.profile.plan_of(case)
+        if plan.trains_retrain:
+            return Made(self._trained(case, retain), None)
+        return None if plan.retrained is None else self._loaded(case, plan.retrained)
+
+    def _loaded(self, case: Case, weights: str) -> Made:
+        model = build_model(case.model, self.data_of(case).spec, case.seed, case.dtype)
+        source = load_weights(model, weights, case.model, self.download)
+        return Made(model.to(case.device).eval(), source)
+
+    def _trained(self, case: Case, indices: Tensor) -> nn.Module:
+        """A model trained on the samples at `indices`; from the cache where it is there."""
         data, training = self.data_of(case), self.profile.plan_of(case).training
-        key = CheckpointKey.of(case.model, case.dataset, data, indices, training, case.seed)
+        assert training is not None, "the profile is checked for it"
+        key = CheckpointKey.of(case.model, case.dataset, data, indices, training, case.seed, case.dtype)
         device = torch.device(case.device)
-        model = build_model(case.model, data.spec, case.seed).to(device)
+        model = build_model(case.model, data.spec, case.seed, case.dtype).to(device)
         steps = training_steps(training, len(indices))
 
         def train() -> nn.Module:
             return train_from_scratch(
-                case.model, data, indices, training, case.seed, device, self.tracker("training", steps)
+                case.model, data, indices, training, case.seed, device, case.dtype, self.tracker("training", steps)
             )
 
         return load_or_train(self.checkpoints, key, model, train, tell=self.progress.say)
@@ -65,7 +99,9 @@ class Materials:
         return lambda items: self.progress.track(items, description, total)
 
 
-def profile_library(profile: Profile, root: Path | None, download: bool) -> Library:
-    """The library with the profile's subsets; see `Source` for `root` and `download`."""
+def profile_library(
+    profile: Profile, root: Path | None, download: bool, scratch: Path, tell: Callable[[str], None]
+) -> Library:
+    """The library with the profile's subsets and preprocessing; see `library` and `Source` for the others."""
     per_class = PerClass(profile.train_per_class, profile.test_per_class)
-    return library(root, download, profile.test_fraction, per_class)
+    return library(root, download, profile.test_fraction, per_class, preprocessing_of(profile), scratch, tell)

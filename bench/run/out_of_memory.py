@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-import torch
-
+from bench.base.errors import is_out_of_memory
 from bench.forecast.peak import ForecastError, forecast
 from bench.instruments.memory import peak_memory
 from bench.instruments.stand_in import StandIn
 from bench.record import Kind, Memory, Record
 
-MESSAGES = ("can't allocate memory", "out of memory", "not enough memory")
 MEMORY_ONLY = "only the memory was measured (--memory-only)"
 
 
@@ -39,13 +37,6 @@ def memory_alone(kind: Kind, stand_in: StandIn, model_bytes: int) -> Record:
     return Record(
         kind=kind, outcome="ok", case=stand_in.case, model_bytes=model_bytes, memory=memory, notes=notes | missing
     )
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether Python, torch's CPU allocator or an accelerator's ran out of memory."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return any(message in str(error).lower() for message in MESSAGES)
 
 
 def _forecast_memory(stand_in: StandIn) -> tuple[Memory, dict[str, str]]:

@@ -2,16 +2,27 @@
 
 import tempfile
 from argparse import Namespace
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from bench.arms.table import check_method, methods, tuned_as
+from bench.arms.tail import move_only
+from bench.base.paths import called
 from bench.instruments.machine import available_devices
 from bench.profiles import Profile, UnlearningPlan
-from bench.record import Case
+from bench.record import Case, ModelFile, Tail
 from bench.workloads.datasets import Library, check_dataset
-from bench.workloads.models import check_model, models
+from bench.workloads.images.preprocessing import preprocessing_of
+from bench.workloads.images.samples import ImageData
+from bench.workloads.models import build_model, check_model, check_seeded, models
 from bench.workloads.splits import check_scenario, split
+from bench.workloads.weights import load_weights
+
+LOOKED_AT = 100  # samples of a class, about
+KNOWN = 0.1  # share of them beyond chance: who never saw a class does not call anything so
 
 
 def check_names(profile: Profile) -> None:
@@ -28,6 +39,11 @@ def check_names(profile: Profile) -> None:
             check_method(method, "step")
     for runs in profile.unlearning:
         _check_unlearning(runs)
+    for method, tails in (profile.tuning.arm_tails if profile.tuning else {}).items():
+        check_method(method, "unlearning")
+        for tail in tails:
+            _check_tail(method, tail)
+    preprocessing_of(profile)
 
 
 def check_hyperparameters(profile: Profile) -> None:
@@ -38,7 +54,12 @@ def check_hyperparameters(profile: Profile) -> None:
             if methods.get(method).start is not None and needed not in plan.hyperparameters:
                 raise ValueError(
                     f"{profile.name}: add {needed} = {{ lr = ... }} to [unlearning.hyperparameters] for {method!r}, or "
-                    "let python -m bench.tune find it"
+                    f"let {called('tune')} find it"
+                )
+            if not plan.batch_sizes_of(needed):
+                raise ValueError(
+                    f'{profile.name}: batch_sizes = "tuned": add batch_size = ... to {needed} in '
+                    f"[unlearning.hyperparameters], or let {called('tune')} find it"
                 )
 
 
@@ -50,6 +71,15 @@ def _check_unlearning(plan: UnlearningPlan) -> None:
         check_scenario(scenario)
     for method in (*plan.methods, *plan.hyperparameters):
         check_method(method, "unlearning")
+    for method, given in plan.hyperparameters.items():
+        _check_tail(method, given.tail)
+
+
+def _check_tail(method: str, tail: Tail) -> None:
+    tails = methods.get(method).tails
+    if tail not in ("all", *tails):
+        moving = " or ".join(tails)
+        raise ValueError(f"{method} moves the {moving} and nothing else: leave its tail = {tail!r} out")
 
 
 def check_country(country: str) -> None:
@@ -78,11 +108,12 @@ def check_data(library: Library, cases: Collection[Case]) -> None:
     """Load the data that the cases need, and check models and scenarios against them.
 
     Raises:
-        ValueError: the data are not there, a model does not take such images, or a scenario names a class that is
-            not in the data or leaves nothing to forget, to keep or to test on.
+        ValueError: the data are not there, a model does not take such images or gives no logits for them, or a scenario
+            names a class that is not in the data or leaves nothing to forget, to keep or to test on.
     """
-    for model, dataset, image_size in sorted({(case.model, case.dataset, case.image_size) for case in cases}):
-        check_model(model, library(dataset, image_size).spec)
+    sent = {(case.model, case.dataset, case.image_size, case.dtype) for case in cases}
+    for model, dataset, image_size, dtype in sorted(sent):
+        check_model(model, library(dataset, image_size).spec, dtype)
     splits = {(case.scenario, case.seed, case.dataset, case.image_size) for case in cases if case.scenario}
     for scenario, seed, dataset, image_size in sorted(splits):
         parts = split(library(dataset, image_size), scenario, seed)
@@ -91,6 +122,59 @@ def check_data(library: Library, cases: Collection[Case]) -> None:
                 f"scenario {scenario} leaves {len(parts.forget)} training samples to forget, {len(parts.retain)} to "
                 f"keep and {len(parts.test)} test samples; none of them may be empty"
             )
+
+
+def check_weights(profile: Profile, library: Library, download: bool) -> tuple[ModelFile, ...]:
+    """Load the weights that the profile names into its models; returns the files that they come from.
+
+    Raises:
+        ValueError: they cannot be read, do not fit, or are Retrain's and have learned what is to be forgotten.
+    """
+    files = []
+    for plan in profile.unlearning:
+        data = library(plan.dataset or profile.dataset, plan.image_size)
+        loaded = []
+        for weights in filter(None, (plan.weights, plan.retrained)):
+            loaded.append(build_model(plan.model, data.spec, 0, plan.dtype).eval())
+            files.append(load_weights(loaded[-1], weights, plan.model, download))
+        if plan.retrained is not None:
+            _check_retrained(plan, data, *loaded)
+    return tuple(files)
+
+
+@torch.no_grad()
+def _check_retrained(plan: UnlearningPlan, data: ImageData, original: nn.Module, retrained: nn.Module) -> None:
+    """Raise ValueError if Retrain is the original, or knows a class that it is to have never seen."""
+    both = zip(original.parameters(), retrained.parameters(), strict=True)
+    if all(torch.equal(one, other) for one, other in both):
+        raise ValueError(f"retrained = {plan.retrained!r} is the original itself: it has seen what is to be forgotten")
+    for scenario in plan.scenarios:
+        parts = split(data, scenario, seed=0)
+        if parts.forgotten_class is None:
+            continue
+        some = parts.forget[:: max(1, len(parts.forget) // LOOKED_AT)]
+        known = (retrained(data.train.images[some]).argmax(1) == parts.forgotten_class).float().mean().item()
+        if known > 1 / len(data.classes) + KNOWN:
+            raise ValueError(
+                f"retrained = {plan.retrained!r} is right on {known:.0%} of what {scenario} is to forget: it has seen "
+                "it; give a model that was trained without, or retrain = false"
+            )
+
+
+def check_tails(profile: Profile, library: Library, tried: Iterable[Tail] = ()) -> None:
+    """Raise ValueError unless there is something to move in the tails that the profile names, or that are `tried`."""
+    for plan in profile.unlearning:
+        tails = {*tried, *(given.tail for given in plan.hyperparameters.values())} - {"all"}
+        spec = library(plan.dataset or profile.dataset, plan.image_size).spec
+        for tail in sorted(tails):
+            move_only(build_model(plan.model, spec, 0, plan.dtype), tail)
+
+
+def check_retrain(profile: Profile, library: Library, cases: Collection[Case]) -> None:
+    """Raise ValueError if a model that Retrain is trained from would not start from nothing."""
+    trained = [case for case in cases if case.scenario is not None and profile.plan_of(case).trains_retrain]
+    for model, dataset, image_size in sorted({(case.model, case.dataset, case.image_size) for case in trained}):
+        check_seeded(model, library(dataset, image_size).spec)
 
 
 def prepare_file(path: Path) -> None:

@@ -14,7 +14,7 @@ from bench.instruments.memory import peak_memory
 from bench.instruments.stand_in import IDLE
 from bench.record import Case, Record
 from bench.run.suite import Suite
-from bench.workloads.datasets import ImageData
+from bench.workloads.images.samples import ImageData
 
 
 def measure_step(case: Case, suite: Suite, benchmark: Any) -> Record:
@@ -30,7 +30,13 @@ def measure_step(case: Case, suite: Suite, benchmark: Any) -> Record:
     model = stand_in.model().eval()
     step = prepare_step(case.method, model, (inputs, targets), IDLE, len(data.classes))
     time = time_paired(
-        benchmark, step.run, lambda: forward_loss(model, inputs, targets), device, profile.timing_s, profile.min_rounds
+        benchmark,
+        step.run,
+        lambda: forward_loss(model, inputs, targets),
+        device,
+        profile.timing_s,
+        profile.min_rounds,
+        step.cycle,
     )
     window = suite.meter.repeat(waited(step.run, device), profile.window_s)
     notes |= window.notes()
@@ -49,5 +55,5 @@ def measure_step(case: Case, suite: Suite, benchmark: Any) -> Record:
 
 def _batch(data: ImageData, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The first `size` training samples, from the beginning again where there are fewer."""
-    indices = torch.arange(size) % len(data.train_labels)
-    return data.train_images[indices], data.train_labels[indices]
+    indices = torch.arange(size) % len(data.train)
+    return data.train.images[indices], data.train.labels[indices]

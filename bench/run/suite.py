@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from torch import nn
 
+import zo_core
+from bench.arms.table import methods
 from bench.base.paths import ROOT
 from bench.instruments.clock import STEADIER
 from bench.instruments.machine import describe_commit, describe_machine
-from bench.record import WIDE_SPREAD, Case, Kind, Record, Run, TuningCost
-from bench.run.command_line import Settings
+from bench.profiles import Profile
+from bench.record import WIDE_SPREAD, Case, Kind, ModelFile, Record, Run, Sample, Searched, TuningCost, model_file
+from bench.run.command_line import Settings, as_typed
 from bench.run.journal import Journal, JournalError
 from bench.run.materials import Materials
 from bench.run.out_of_memory import memory_alone, record_or_out_of_memory
 from bench.workloads.datasets import Library
-from bench.workloads.models import model_bytes
+from bench.workloads.models import model_bytes, models
+from bench.workloads.requests import digest, samples
+from bench.workloads.splits import split
+from bench.workloads.weights import save_weights
 
 if TYPE_CHECKING:
     from bench.instruments.energy import Meter
@@ -43,6 +50,7 @@ class Suite:
         self.run = run
         self.journal = journal
         self._memory_only = settings.memory_only
+        self._models = settings.save_models
         self._energy = settings.energy
         self._told: set[str] = set()
 
@@ -55,7 +63,7 @@ class Suite:
 
     def model_bytes(self, case: Case) -> int:
         """Bytes of the parameters and buffers of the case's model."""
-        return model_bytes(case.model, self.materials.data_of(case).spec)
+        return model_bytes(case.model, self.materials.data_of(case).spec, case.dtype)
 
     def keep(self, benchmark: Any, kind: Kind, case: Case, measure: Callable[[], Record]) -> None:
         """Measure the case, or its memory alone; put the record into pytest-benchmark's `extra_info` and the journal.
@@ -77,6 +85,18 @@ class Suite:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
         for path in self.journal.put_aside:
             self.tell_once(str(path), f"cases of a former run are in {path.name} now")
+
+    def save_model(self, record: Record, model: nn.Module) -> None:
+        """Write the model of a case that is finished, if the user wants models, named by the case."""
+        if self._models is None:
+            return
+        path = self._models / model_file(record.case)
+        try:
+            save_weights(path, model, {"case": record.case.id, "record_sha256": record.digest})
+        except OSError as error:  # to go on would be to make what cannot be kept
+            pytest.exit(
+                f"cannot write {path}: {error.strerror}; --resume goes on", returncode=pytest.ExitCode.INTERRUPTED
+            )
 
     def record_of(self, nodeid: str) -> Record | None:
         """The record of a finished case; None for one that is not."""
@@ -107,42 +127,73 @@ class Suite:
 
 
 def describe_run(
-    settings: Settings, library: Library, command: Sequence[str], tuning: tuple[TuningCost, ...], timing: str
+    settings: Settings,
+    library: Library,
+    weights: Sequence[ModelFile],
+    command: Sequence[str],
+    tuning: tuple[TuningCost, ...],
+    searched: tuple[Searched, ...],
+    timing: str,
 ) -> Run:
     """Where this run's JSON comes from.
 
     Args:
+        weights: the files of the profile's weights.
         tuning: what the search for the profile's learning rates took.
+        searched: what it found in the profile's settings.
         timing: how steps are timed, if they are: part of what makes a finished case another's.
     """
     profile = settings.profile
     commit, dirty = describe_commit(ROOT)
     machine = describe_machine()
-    sets = {(case.dataset, case.image_size) for case in (*profile.step_cases(), *profile.unlearning_cases())}
-    contents = [library(*which).fingerprint for which in sorted(sets)]
-    passes = f"memory only: {settings.memory_only}, energy: {settings.energy}, timing: {timing}"
-    identity = (profile.model_dump_json(), passes, *contents, _code_fingerprint(), machine.model_dump_json())
+    cases = (*profile.step_cases(), *profile.unlearning_cases())
+    sets = {(case.dataset, case.image_size) for case in cases}
+    requests = _requests(profile, library)
+    contents = [library(*which) for which in sorted(sets)]
+    foreign = [*(data.fingerprint for data in contents), *(file.sha256 for file in weights), *requests]
+    foreign += [models.source(name) for name in sorted({case.model for case in cases})]
+    foreign += [methods.source(name) for name in sorted({case.method for case in cases})]
+    passes = (
+        f"memory only: {settings.memory_only}, energy: {settings.energy}, timing: {timing}, "
+        f"models: {settings.save_models and settings.save_models.resolve()}"
+    )
+    identity = (profile.model_dump_json(), passes, *foreign, _code_fingerprint(), machine.model_dump_json())
     return Run(
         profile=profile.name,
         description=profile.description,
         profile_text=settings.profile_text,
-        command=shlex.join(["pytest", *command]),
+        command=as_typed(command),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit,
         dirty=dirty,
         machine=machine,
         rules=profile.rules,
         tuning=tuning,
+        searched=searched,
+        data=tuple({data.inventory.dataset: data.inventory for data in contents}.values()),
+        requests=requests,
         fingerprint=hashlib.sha256("\n".join(identity).encode()).hexdigest(),
     )
+
+
+def _requests(profile: Profile, library: Library) -> dict[str, tuple[Sample, ...]]:
+    """The samples of every request by their digest."""
+    cases = profile.unlearning_cases()
+    asked = dict.fromkeys((case.dataset, case.image_size, str(case.scenario), case.seed) for case in cases)
+    found = {}
+    for dataset, image_size, scenario, seed in asked:
+        data = library(dataset, image_size)
+        request = samples(data, split(data, scenario, seed).forget)
+        found[digest(request)] = request
+    return found
 
 
 def _code_fingerprint() -> str:
     """A hash over the sources that decide what a case measures, committed or not."""
     digest = hashlib.sha256()
-    for folder in ("zo_core", "bench"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    for folder in (Path(zo_core.__file__).parent, ROOT / "bench"):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder.parent).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

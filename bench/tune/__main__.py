@@ -8,27 +8,40 @@ new arm, or the rest of a broken-off search, costs only what is missing.
 import argparse
 import shlex
 import sys
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import tomlkit
 import torch
 
-from bench.arms.table import check_method, methods
+from bench.arms.table import methods
 from bench.base.atomic_write import write_text
-from bench.base.paths import CHECKPOINTS, ROOT
+from bench.base.paths import CHECKPOINTS, called, check_own
 from bench.base.progress import Progress
-from bench.base.registry import add_modules_option, import_modules
+from bench.base.registry import Registry, add_modules_option, import_modules
 from bench.instruments.energy import EnergyMeter, Meter, NoMeter
-from bench.instruments.machine import describe_commit, describe_machine
-from bench.profiles import Profile, Tuned, TuningPlan, load_profile, profile_path
-from bench.record import TuningCost
+from bench.profiles import Profile, TuningPlan, load_profile, profile_path
+from bench.record import ModelFile
 from bench.run.materials import Materials, profile_library
-from bench.run.preflight import check_country, check_data, check_device, check_names, prepare_file, prepare_folder
-from bench.tune.file import Tuning, read_tuning
-from bench.tune.search import Score, Trial, choose, doubts, pilots, scores, try_arm, tunable
+from bench.run.preflight import (
+    check_country,
+    check_data,
+    check_device,
+    check_names,
+    check_retrain,
+    check_tails,
+    check_weights,
+    prepare_file,
+    prepare_folder,
+)
+from bench.tune.choice import STANDARD, Choice, choose
+from bench.tune.search import check_tunable, pilots, tunable, without_requests
+from bench.tune.trying import as_toml, tried_before, try_arms
 from bench.workloads.datasets import Library
+from bench.workloads.models import models
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,74 +52,47 @@ def main(arguments: list[str] | None = None) -> int:
         import_modules(options.modules)
         profile, tuning = _load(options.profile)
         for arm in options.method or ():
-            _check_tunable(arm)
-        library = profile_library(profile, options.data_root, options.download)
-        check_data(library, [case for plan in profile.unlearning for case in profile.pilot_cases(plan, tuning)])
+            check_tunable(arm)
+        library = profile_library(profile, options.data_root, options.download, options.checkpoints, _tell)
+        cases = [case for plan in profile.unlearning for case in profile.pilot_cases(plan, tuning)]
+        check_data(library, cases)
+        check_tails(profile, library, {tail for arm in tunable(profile) for tail in tuning.tails_of(arm)})
+        weights = check_weights(profile, library, options.download)
+        check_retrain(profile, library, cases)
+        check_own(profile_path(options.profile), "copy it, and give --profile the copy")
         prepare_file(profile_path(options.profile))
         prepare_folder(options.checkpoints)
-        found = _before(options.profile, _identity(profile, tuning, library))
+        command = shlex.join([*called("tune").split(), *given])
+        found = tried_before(options.profile, _identity(profile, tuning, library, weights), command)
     except ValueError as error:
         sys.stderr.write(f"tune: {error}\n")
         return 2
-    found.command = shlex.join(["python", "-m", "bench.tune", *given])
+    wanted = options.method or tunable(profile)
+    found.forget_changed({arm: _own_source(methods, arm) for arm in wanted})
     done = {cost.method for cost in found.costs}
-    arms = [arm for arm in options.method or tunable(profile) if arm not in done]
+    arms = sorted((arm for arm in wanted if arm not in done), key=lambda arm: arm != STANDARD)  # others are held to it
     meter: Meter = NoMeter("--no-energy") if options.no_energy else EnergyMeter(profile.country)
-    materials = Materials(profile, library, options.checkpoints, Progress(len(arms)))
-    _search(arms, tuning, materials, meter, found, options.profile)
+    torch.set_num_threads(profile.threads)
+    with closing(Progress(len(arms))) as progress:
+        materials = Materials(profile, library, options.checkpoints, progress, options.download)
+        erasures = pilots(profile, tuning, materials) if arms else []
+        try_arms(arms, tuning, erasures, progress, meter, found, options.profile)
     _put_into_profile(profile_path(options.profile), choose(found.scores))
     return 0
 
 
-def _search(arms: list[str], tuning: TuningPlan, materials: Materials, meter: Meter, found: Tuning, name: str) -> None:
-    """Try the arms one after the other, and write down each as soon as it is done."""
-    profile, progress = materials.profile, materials.progress
-    torch.set_num_threads(profile.threads)
-    erasures = pilots(profile, tuning, materials) if arms else []
-    for arm in arms:
-        progress.start_case(arm)
-        trials: list[Trial] = []
-        window = meter.repeat(lambda: trials.extend(try_arm(arm, tuning, erasures)), at_least_s=0.0)  # noqa: B023
-        if not window.repeats:
-            trials.extend(try_arm(arm, tuning, erasures))
-        found.trials += trials
-        points = scores(trials)
-        found.scores += points
-        found.costs.append(
-            TuningCost(
-                method=arm,
-                seconds=sum(trial.seconds for trial in trials),
-                forward_equivalents=sum(trial.forward_equivalents for trial in trials),
-                joules=window.joules,
-                basis=None if window.joules is None else window.basis,
-            )
-        )
-        found.write(name)
-        progress.end_case(_said(points, tuning))
-    progress.close()
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
 
 
-def _said(found: list[Score], tuning: TuningPlan) -> str:
-    """What was chosen for one arm, plan by plan, with whatever speaks against relying on it."""
-    words = []
-    for (plan, arm), best in choose(found).items():
-        doubt = ", ".join(doubts(plan, arm, best, found, tuning))
-        words.append(_as_toml(best) + (f" ({doubt})" if doubt else ""))
-    return "; ".join(words) or "never complete: its entry in the profile stays as it is"
-
-
-def _put_into_profile(path: Path, chosen: dict[tuple[int, str], Tuned]) -> None:
+def _put_into_profile(path: Path, chosen: dict[tuple[int, str], Choice]) -> None:
     """Write the choice into the profile; everything else in it, comments included, stays."""
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     plans = document["unlearning"]
     for (number, arm), best in chosen.items():
         plan = plans[number] if isinstance(plans, list) else plans
-        plan.setdefault("hyperparameters", tomlkit.table())[arm] = tomlkit.value(_as_toml(best))
+        plan.setdefault("hyperparameters", tomlkit.table())[arm] = tomlkit.value(as_toml(best.score.tuned))
     write_text(path, tomlkit.dumps(document))
-
-
-def _as_toml(best: Tuned) -> str:
-    return f"{{ {', '.join(f'{name} = {value!r}' for name, value in best.model_dump(exclude_unset=True).items())} }}"
 
 
 def _load(name: str) -> tuple[Profile, TuningPlan]:
@@ -116,47 +102,32 @@ def _load(name: str) -> tuple[Profile, TuningPlan]:
     check_device(profile.devices[0])
     if profile.tuning is None or not profile.unlearning:
         raise ValueError(f"{profile.name}: add a [tuning] table with seeds and learning_rates, and an [unlearning] one")
-    return profile, profile.tuning
+    return without_requests(profile), profile.tuning
 
 
-def _check_tunable(arm: str) -> None:
-    check_method(arm, "unlearning")
-    method = methods.get(arm)
-    if method.start is None or method.rate_of is not None:
-        raise ValueError(
-            f"{arm} has no learning rate of its own" + (f"; tune {method.rate_of}" if method.rate_of else "")
-        )
-
-
-def _identity(profile: Profile, tuning: TuningPlan, library: Library) -> str:
+def _identity(profile: Profile, tuning: TuningPlan, library: Library, weights: Iterable[ModelFile]) -> str:
     plans = [
         plan.model_dump_json(exclude={"hyperparameters", "methods", "seeds", "horizon"}, exclude_defaults=True)
         for plan in profile.unlearning
     ]
     sets = {(plan.dataset or profile.dataset, plan.image_size) for plan in profile.unlearning}
     contents = [library(*which).fingerprint for which in sorted(sets)]
+    contents += [file.sha256 for file in weights]
+    contents += filter(
+        None, [_own_source(models, name) for name in sorted({plan.model for plan in profile.unlearning})]
+    )
     return sha256("\n".join([*plans, *contents, tuning.model_dump_json()]).encode()).hexdigest()
 
 
-def _before(profile: str, identity: str) -> Tuning:
-    """What was tried before in this way; empty if nothing was."""
-    former = read_tuning(profile)
-    if former is not None and former.identity == identity:
-        return former
-    commit, dirty = describe_commit(ROOT)
-    return Tuning(
-        identity=identity,
-        command="",
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=commit,
-        dirty=dirty,
-        machine=describe_machine(),
-    )
+def _own_source(registry: Registry[Any], name: str) -> str:
+    """A hash over code of the user's own, or of a library; empty for what the suite brings, as `identity` says."""
+    ours = registry.module(name).startswith("bench.") and ":" not in name
+    return "" if ours else registry.source(name)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.tune", description="Find a profile's learning rates on pilot seeds that no result uses."
+        prog=called("tune"), description="Find a profile's learning rates on pilot seeds that no result uses."
     )
     add_modules_option(parser)
     parser.add_argument("--profile", required=True, help="a name from profiles/, or FILE.toml; it is written to")

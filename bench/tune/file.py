@@ -6,15 +6,22 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.base.atomic_write import write_text
+from bench.base.paths import called
 from bench.profiles import Profile, profile_path
 from bench.record import Machine, TuningCost
-from bench.tune.search import Score, Trial, tunable
+from bench.tune.choice import Score
+from bench.tune.search import Trial, tunable
 
 TABLES = ("costs", "scores", "trials")
 
 
 class Tuning(BaseModel):
-    """What the file holds. `identity` is a hash over what a trial depends on, but for the code."""
+    """What the file holds.
+
+    Attributes:
+        identity: a hash over what a trial depends on, but for the suite's own code and the arm.
+        sources: of each arm of the user's own, a hash over its code.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -24,9 +31,19 @@ class Tuning(BaseModel):
     commit: str | None
     dirty: bool | None
     machine: Machine
+    sources: dict[str, str] = {}
     costs: list[TuningCost] = []
     scores: list[Score] = []
     trials: list[Trial] = []
+
+    def forget_changed(self, sources: dict[str, str]) -> None:
+        """Drop what was tried of arms whose code is no longer what it was; `sources` is of the arms as they are."""
+        known = {arm for arm, source in sources.items() if self.sources.get(arm, "") == source}
+        changed = sources.keys() - known
+        self.costs = [cost for cost in self.costs if cost.method not in changed]
+        self.scores = [score for score in self.scores if score.method not in changed]
+        self.trials = [trial for trial in self.trials if trial.method not in changed]
+        self.sources |= {arm: source for arm, source in sources.items() if source}
 
     def text(self) -> str:
         """As JSON, a cost, a score or a trial a line."""
@@ -74,7 +91,7 @@ def tuning_costs(given: str, profile: Profile) -> tuple[TuningCost, ...]:
         if source is not None:
             raise ValueError(
                 f"tuned_by = {source!r}, but there is no {tuning_path(source)}; "
-                "name the profile that python -m bench.tune was run on, or leave tuned_by out"
+                f"name the profile that {called('tune')} was run on, or leave tuned_by out"
             )
         return ()
     arms = tunable(profile)

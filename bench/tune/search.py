@@ -1,41 +1,41 @@
-"""Learning rates by one rule for every arm: a grid, tried on pilot seeds that no result uses, scored at completion.
-
-The score of a point is the mean ToW at T* over the pilot runs, where a run that did not complete counts 0: arms are
-compared at the same level of forgetting, and one that barely moves never reaches it. Of the points that come within
-`CLOSE` of the best, which one or two pilot runs cannot tell from it, the cheapest is taken: the cost to completion is
-what the arms are compared by, too.
-"""
+"""Every arm tried on the same grid, on pilot seeds that no result uses; what is chosen from it is `choice`'s part."""
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from itertools import groupby
-from statistics import fmean
+from dataclasses import dataclass, replace
+from itertools import groupby, product
+from operator import attrgetter, itemgetter
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.arms.arm import Hyperparameters
-from bench.arms.table import methods, tuned_as
+from bench.arms.table import check_method, methods, tuned_as
+from bench.erasure.depth import depth_at
 from bench.erasure.erasure import Erasure, prepare_erasure
 from bench.erasure.quality import tug_of_war
-from bench.profiles import Profile, Tuned, TuningPlan
+from bench.profiles import Profile, TuningPlan
+from bench.record import SHOTS, Tail
 from bench.run.materials import Materials
+from bench.workloads.requests import read_list
 
-CLOSE = 0.01  # of ToW
 
+class Strict(BaseModel):
+    """A row of the file beside the profile."""
 
-class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Trial(_Strict):
+class Trial(Strict):
     """One pilot run.
 
     Attributes:
         plan: which [[unlearning]] table of the profile, from 0.
+        batch_tuned: whether the batch size was tried, too, or is the profile's.
         step: T*; None if the run did not complete.
         tow, retain_accuracy: at T*, in [0, 1] and in percent; None likewise.
-        forward_equivalents: of all steps that were taken, and of preparing them.
+        depth: what a probe recovers of a forgotten class at T*, in percent; None likewise, and where there is no class.
+        sample_forwards: of all steps that were taken, and of preparing them.
         seconds: it took, evaluations included.
     """
 
@@ -43,27 +43,27 @@ class Trial(_Strict):
     method: str
     lr: float
     eps: float | None
+    tail: Tail = "all"
     scenario: str
     batch_size: int
+    batch_tuned: bool = False
     seed: int
     step: int | None
     tow: float | None
     retain_accuracy: float | None
-    forward_equivalents: float
+    depth: float | None = None
+    sample_forwards: float
     seconds: float
 
 
-class Score(_Strict):
-    """What a point of the grid came to: mean ToW, where an incomplete run counts 0, and how many were complete."""
+@dataclass(frozen=True)
+class Point:
+    """What an arm is tried with; a batch size of None is the profile's."""
 
-    plan: int
-    method: str
     lr: float
     eps: float | None
-    tow: float
-    completed: int
-    runs: int
-    forward_equivalents: float
+    batch_size: int | None
+    tail: Tail
 
 
 def tunable(profile: Profile) -> list[str]:
@@ -73,10 +73,42 @@ def tunable(profile: Profile) -> list[str]:
     return list(dict.fromkeys(arms))
 
 
-def grid(method: str, tuning: TuningPlan) -> list[tuple[float, float | None]]:
-    """The points to try: every learning rate, and for a zeroth-order arm each with every eps."""
-    sizes: list[float] | list[None] = tuning.eps if methods.get(method).zeroth_order else [None]
-    return [(lr, eps) for eps in sizes for lr in tuning.learning_rates]
+def without_requests(profile: Profile) -> Profile:
+    """The profile with so many samples in the place of each list, drawn by the seeds for tuning."""
+    plans = [
+        plan.model_copy(update={"scenarios": list(dict.fromkeys(map(_as_random, plan.scenarios)))})
+        for plan in profile.unlearning
+    ]
+    return profile.model_copy(update={"unlearning": plans})
+
+
+def _as_random(scenario: str) -> str:
+    kind, _, value = scenario.partition(":")
+    return f"random:{len(read_list(Path(value)))}" if kind == "files" else scenario
+
+
+def check_tunable(arm: str) -> None:
+    """Raise ValueError unless the arm takes part in erasures with a learning rate of its own."""
+    check_method(arm, "unlearning")
+    method = methods.get(arm)
+    if method.start is None or method.rate_of is not None:
+        raise ValueError(
+            f"{arm} has no learning rate of its own" + (f"; tune {method.rate_of}" if method.rate_of else "")
+        )
+
+
+def grid(method: str, tuning: TuningPlan, batches_tuned: bool = False) -> list[list[Point]]:
+    """The points to try, in lines that differ in the learning rate alone: for each tail that the arm can move, each
+    batch size, where they are tuned, and, for a zeroth-order arm, each eps.
+    """
+    arm = methods.get(method)
+    tails = [tail for tail in tuning.tails_of(method) if tail in arm.tails] or [arm.tail_of("all")]
+    batch_sizes: list[int] | list[None] = (tuning.batch_sizes if batches_tuned else None) or [None]
+    sizes: list[float] | list[None] = tuning.eps if arm.zeroth_order else [None]
+    return [
+        [Point(lr, eps, batch_size, tail) for lr in tuning.learning_rates]
+        for tail, batch_size, eps in product(tails, batch_sizes, sizes)
+    ]
 
 
 def pilots(profile: Profile, tuning: TuningPlan, materials: Materials) -> list[tuple[int, Erasure]]:
@@ -88,83 +120,56 @@ def pilots(profile: Profile, tuning: TuningPlan, materials: Materials) -> list[t
     ]
 
 
-def try_arm(method: str, tuning: TuningPlan, erasures: Iterable[tuple[int, Erasure]]) -> Iterator[Trial]:
-    """Run the whole grid of one arm on every pilot erasure."""
-    for number, erasure in erasures:
-        for lr, eps in grid(method, tuning):
-            yield _try(number, erasure, method, lr, eps)
+def try_arm(
+    method: str, tuning: TuningPlan, erasures: Iterable[tuple[int, Erasure]], short: bool = False
+) -> Iterator[Trial]:
+    """Run the grid of one arm on every pilot erasure.
+
+    Args:
+        short: go from the highest rate of a line down, and no further than to one at which fewer runs complete than at
+            the one before, since it is too low. So it is wherever there are several batch sizes or tails.
+    """
+    for number, pairs in groupby(erasures, key=itemgetter(0)):
+        of_plan = [erasure for _, erasure in pairs]
+        lines = grid(method, tuning, of_plan[0].case.batch_tuned)
+        several = len({(line[0].batch_size, line[0].tail) for line in lines}) > 1
+        for line in lines:
+            yield from _try_line(number, of_plan, method, line, short or several)
 
 
-def scores(trials: Iterable[Trial]) -> list[Score]:
-    """One for every point of the grid, in the order of plan, method, lr and eps."""
-    ordered = sorted(trials, key=_point)
-    return [_score(*point, list(runs)) for point, runs in groupby(ordered, key=_point)]
+def _try_line(number: int, erasures: list[Erasure], method: str, line: list[Point], short: bool) -> Iterator[Trial]:
+    before = 0
+    for point in sorted(line, key=attrgetter("lr"), reverse=True) if short else line:
+        trials = [_try(number, erasure, method, point) for erasure in erasures]
+        yield from trials
+        completed = sum(trial.step is not None for trial in trials)
+        if short and completed < before:
+            break
+        before = completed
 
 
-def choose(found: Iterable[Score]) -> dict[tuple[int, str], Tuned]:
-    """For each plan and arm the cheapest point within `CLOSE` of the best. An arm that never completed has none."""
-    completing: dict[tuple[int, str], list[Score]] = {}
-    for score in found:
-        if score.completed:
-            completing.setdefault((score.plan, score.method), []).append(score)
-    return {which: _cheapest_of_the_best(points) for which, points in completing.items()}
-
-
-def doubts(plan: int, method: str, chosen: Tuned, found: Iterable[Score], tuning: TuningPlan) -> list[str]:
-    """What may have kept a better point from being found, and what to do about it; empty if nothing did."""
-    rates, sizes = sorted(tuning.learning_rates), sorted(tuning.eps)
-    said = []
-    if len(rates) > 1 and chosen.lr in (rates[0], rates[-1]):
-        said.append("at the edge of the grid: widen it")
-    if len(sizes) > 2 and chosen.eps in (sizes[0], sizes[-1]) and methods.get(method).zeroth_order:
-        said.append("at the edge of the grid of eps: widen it")
-    slower = [rate for rate in rates if rate < chosen.lr][-1:]
-    next_to_it = [s for s in found if (s.plan, s.method) == (plan, method) and s.lr in slower]
-    if next_to_it and all(score.completed < score.runs for score in next_to_it):
-        said.append("the next lower rate did not complete: raise max_steps")
-    return said
-
-
-def _try(number: int, erasure: Erasure, method: str, lr: float, eps: float | None) -> Trial:
+def _try(number: int, erasure: Erasure, method: str, point: Point) -> Trial:
     start = time.perf_counter()
-    case = erasure.case.model_copy(update={"method": method})
-    given = Hyperparameters(lr, 1e-3 if eps is None else eps, case.seed)
-    trajectory, spent = replace(erasure, case=case, hyperparameters=given).follow(lambda batches: batches, horizon=0)
+    batch_size = point.batch_size or erasure.case.batch_size
+    case = erasure.case.model_copy(update={"method": method, "batch_size": batch_size})
+    given = Hyperparameters(point.lr, 1e-3 if point.eps is None else point.eps, case.seed, point.tail)
+    erasure, model = replace(erasure, case=case, hyperparameters=given), erasure.fresh_model()
+    trajectory, spent = erasure.follow(model, lambda batches: batches, horizon=0)  # which ends at T*
     seen = trajectory.at_completion()
     return Trial(
         plan=number,
         method=method,
-        lr=lr,
-        eps=eps,
+        lr=point.lr,
+        eps=point.eps,
+        tail=point.tail,
         scenario=str(case.scenario),
-        batch_size=case.batch_size,
+        batch_size=batch_size,
+        batch_tuned=case.batch_tuned,
         seed=case.seed,
         step=trajectory.completed,
-        tow=None if seen is None else tug_of_war(seen, erasure.retrained),
+        tow=None if seen is None else tug_of_war(seen, erasure.reference),
         retain_accuracy=None if seen is None else seen.retain_accuracy,
-        forward_equivalents=spent,
+        depth=None if seen is None else depth_at(erasure, model, SHOTS),
+        sample_forwards=spent * batch_size,
         seconds=time.perf_counter() - start,
     )
-
-
-def _point(trial: Trial) -> tuple[int, str, float, float | None]:
-    return trial.plan, trial.method, trial.lr, trial.eps
-
-
-def _score(plan: int, method: str, lr: float, eps: float | None, runs: list[Trial]) -> Score:
-    return Score(
-        plan=plan,
-        method=method,
-        lr=lr,
-        eps=eps,
-        tow=fmean(run.tow or 0.0 for run in runs),
-        completed=sum(run.step is not None for run in runs),
-        runs=len(runs),
-        forward_equivalents=sum(run.forward_equivalents for run in runs),
-    )
-
-
-def _cheapest_of_the_best(points: list[Score]) -> Tuned:
-    best = max(point.tow for point in points)
-    chosen = min((point for point in points if point.tow >= best - CLOSE), key=lambda point: point.forward_equivalents)
-    return Tuned(lr=chosen.lr) if chosen.eps is None else Tuned(lr=chosen.lr, eps=chosen.eps)

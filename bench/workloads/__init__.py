@@ -1,4 +1,4 @@
 """What is unlearned: data sets, models, the split of a scenario, and training, with its cache.
 
-Imports what stands before it: base, profiles and arms.
+Imports what stands before it: base, record, profiles and arms.
 """

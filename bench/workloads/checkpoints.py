@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +12,21 @@ from torch import Tensor, nn
 
 from bench.base.atomic_write import replacing
 from bench.profiles import Training
-from bench.workloads.datasets import ImageData
+from bench.record import Dtype
+from bench.workloads.images.samples import ImageData
+from bench.workloads.models import models
 
 
 @dataclass(frozen=True)
 class CheckpointKey:
-    """What a trained model depends on. The code behind a registered name is not part of it: after changing a model of
-    your own, give it another name or empty the cache.
+    """What a trained model depends on.
 
     Attributes:
         model, dataset: registered names.
         data: fingerprint of the data.
         samples: hash over the training indices.
+        source: hash over the code that the model is made by.
+        dtype: what passes ran in.
     """
 
     model: str
@@ -31,22 +35,31 @@ class CheckpointKey:
     samples: str
     training: Training
     seed: int
+    source: str
+    dtype: Dtype = "float32"
 
     @classmethod
     def of(
-        cls, model: str, dataset: str, data: ImageData, indices: Tensor, training: Training, seed: int
+        cls,
+        model: str,
+        dataset: str,
+        data: ImageData,
+        indices: Tensor,
+        training: Training,
+        seed: int,
+        dtype: Dtype = "float32",
     ) -> "CheckpointKey":
         """The key of a training on the samples at `indices`."""
         samples = hashlib.sha256(indices.numpy().tobytes()).hexdigest()
-        return cls(model, dataset, data.fingerprint, samples, training, seed)
+        return cls(model, dataset, data.fingerprint, samples, training, seed, models.source(model), dtype)
 
     @property
     def folder(self) -> str:
         """A readable name with a hash over everything."""
-        everything = [self.model, self.dataset, self.data, self.samples, self.training.model_dump(), self.seed]
+        everything = {**vars(self), "training": self.training.model_dump()}
         digest = hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
-        kind = self.dataset.partition(":")[0]
-        return f"{self.model}-{kind}-seed{self.seed}-{digest}"
+        model, kind = re.sub(r"[^\w.]+", "-", self.model), self.dataset.partition(":")[0]
+        return f"{model}-{kind}-seed{self.seed}-{digest}"
 
 
 def load_or_train(

@@ -1,26 +1,29 @@
-"""Images by name, held in memory as one tensor each for training and testing.
+"""Data sets by name: where their images and labels come from. What is done to them is in `images/`.
 
 `digits` comes with scikit-learn; the torchvision sets are read from a folder and downloaded only when asked;
 `imagefolder:PATH` takes a user's own images; `fake:CxHxW` is for cost at any resolution and learns nothing.
 """
 
-import hashlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor
-from torch.nn import functional as F
-from torchvision.transforms import functional as TF
 
 from bench.base.registry import Registry
-from bench.workloads.models import ImageSpec
+from bench.profiles import Preprocessing
+from bench.workloads.images.folder import BESIDE_PARTS, ClassFolders, Files, Left, class_folders
+from bench.workloads.images.prepare import Means, check_filled, prepare
+from bench.workloads.images.samples import ImageData, PerClass, RawData
 
 FAKE_TRAIN, FAKE_TEST, FAKE_CLASSES, MOST_FAKE = 512, 128, 10, 4096
+PARTS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+EVERYTHING, AS_THEY_ARE = PerClass(), Preprocessing()
 
 
 @dataclass(frozen=True)
@@ -42,38 +45,7 @@ class Source:
     test_fraction: float | None
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """A data set in memory.
-
-    Attributes:
-        train_images, test_images: (N, C, H, W) float32, each channel standardized over the training images.
-        train_labels, test_labels: (N,) int64.
-        classes: class names; a label is an index into them.
-    """
-
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-    classes: tuple[str, ...]
-
-    @property
-    def spec(self) -> ImageSpec:
-        """What a model for this data must take and give."""
-        return ImageSpec(self.train_images.shape[1], self.train_images.shape[2], len(self.classes))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash over every pixel and label."""
-        digest = hashlib.sha256("\0".join(self.classes).encode())
-        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(str(tuple(tensor.shape)).encode())
-            digest.update(tensor.contiguous().numpy().data)
-        return digest.hexdigest()
-
-
-Loader = Callable[[Source], ImageData]
+Loader = Callable[[Source], RawData]
 datasets: Registry[Loader] = Registry("dataset")
 
 
@@ -82,33 +54,47 @@ def check_dataset(name: str) -> None:
     datasets.get(name.partition(":")[0])
 
 
-@dataclass(frozen=True)
-class PerClass:
-    """How many samples of each class are used, the first ones of the data; None for all."""
-
-    train: int | None = None
-    test: int | None = None
-
-
-def load_dataset(name: str, source: Source, per_class: PerClass = PerClass()) -> ImageData:
-    """Load a data set by its name, resized and standardized.
+def load_dataset(name: str, source: Source, means: Means) -> ImageData:
+    """Load a data set by its name, ready for a network.
 
     Raises:
         ValueError: the name is unknown, or the data are not where they should be; the message names the way out.
     """
     kind, _, argument = name.partition(":")
-    data = datasets.get(kind)(replace(source, argument=argument))
-    train, test = _first(data.train_labels, per_class.train), _first(data.test_labels, per_class.test)
-    data = ImageData(
-        data.train_images[train], data.train_labels[train], data.test_images[test], data.test_labels[test], data.classes
-    )
-    mean = data.train_images.mean(dim=(0, 2, 3), keepdim=True)
-    deviation = data.train_images.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-6)
+    raw = datasets.get(kind)(replace(source, argument=argument))
+    for labels in (raw.train_labels, raw.test_labels):
+        _check_labels(name, labels, len(raw.classes))
+    return prepare(name, _in_order(name, raw, means.how.classes), source.image_size, means)
+
+
+def _in_order(name: str, raw: RawData, classes: Sequence[str] | None) -> RawData:
+    """The data with their classes in another order.
+
+    Raises:
+        ValueError: it is not one of the same classes.
+    """
+    if classes is None:
+        return raw
+    differing = sorted(set(classes) ^ set(raw.classes))
+    if differing:
+        raise ValueError(
+            f"data.classes is to name the classes of {name}, {', '.join(raw.classes)}; only one of the two has: "
+            f"{', '.join(differing)}"
+        )
+    place = torch.tensor([classes.index(label) for label in raw.classes])
     return replace(
-        data,
-        train_images=(_resized(data.train_images, source.image_size) - mean) / deviation,
-        test_images=(_resized(data.test_images, source.image_size) - mean) / deviation,
+        raw, train_labels=place[raw.train_labels], test_labels=place[raw.test_labels], classes=tuple(classes)
     )
+
+
+def _check_labels(name: str, labels: Tensor, classes: int) -> None:
+    """Raise ValueError unless each sample has one label, an index into the classes."""
+    if labels.ndim != 1 or labels.is_floating_point():
+        found = f"labels of shape {tuple(labels.shape)} in {str(labels.dtype).removeprefix('torch.')}"
+        raise ValueError(f"dataset {name!r} has {found}: give each sample one class, (N,) int64; not several labels")
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        found = f"labels from {labels.min()} to {labels.max()}"
+        raise ValueError(f"dataset {name!r} has {found} but {classes} classes, which count from 0")
 
 
 Library = Callable[[str, int], ImageData]
@@ -118,28 +104,23 @@ def library(
     root: Path | None = None,
     download: bool = False,
     test_fraction: float | None = None,
-    per_class: PerClass = PerClass(),
+    per_class: PerClass = EVERYTHING,
+    how: Preprocessing = AS_THEY_ARE,
+    scratch: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Library:
-    """`load_dataset` for a name and an image size in pixels; each is loaded once."""
-    return cache(lambda name, size: load_dataset(name, Source("", size, root, download, test_fraction), per_class))
+    """`load_dataset` for a name and an image size in pixels; each is loaded once.
 
-
-def _first(labels: Tensor, count: int | None) -> Tensor:
-    """Indices of the first `count` samples of each class, in their order."""
-    places = torch.arange(len(labels))
-    if count is None:
-        return places
-    return torch.cat([places[labels == label][:count] for label in labels.unique()]).sort().values
-
-
-def _resized(images: Tensor, size: int) -> Tensor:
-    if images.shape[-2:] == (size, size):
-        return images
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    Args:
+        scratch: folder for pixels that are too many for memory, the system's for None.
+        tell: is told, in a line every so often, how far it is.
+    """
+    means = Means(how, per_class, scratch or Path(tempfile.gettempdir()), tell)
+    return cache(lambda name, size: load_dataset(name, Source("", size, root, download, test_fraction), means))
 
 
 @datasets.register("digits")
-def digits(source: Source) -> ImageData:
+def digits(source: Source) -> RawData:
     """1,797 handwritten digits, 8x8, a fifth of each class held out (Alpaydin and Kaynak 1998, by scikit-learn)."""
     from sklearn.datasets import load_digits  # a second, which who only lists the cases need not wait for
 
@@ -151,7 +132,7 @@ def digits(source: Source) -> ImageData:
 
 
 @datasets.register("fake")
-def fake(source: Source) -> ImageData:
+def fake(source: Source) -> RawData:
     """Gaussian images of a given shape, for cost alone."""
     try:
         channels, height, width = (int(part) for part in source.argument.split("x"))
@@ -165,46 +146,69 @@ def fake(source: Source) -> ImageData:
     images = torch.randn(FAKE_TRAIN + FAKE_TEST, channels, height, width, generator=generator)
     labels = torch.arange(len(images)) % FAKE_CLASSES
     names = tuple(f"class{label}" for label in range(FAKE_CLASSES))
-    return ImageData(images[:FAKE_TRAIN], labels[:FAKE_TRAIN], images[FAKE_TRAIN:], labels[FAKE_TRAIN:], names)
+    return RawData(images[:FAKE_TRAIN], labels[:FAKE_TRAIN], images[FAKE_TRAIN:], labels[FAKE_TRAIN:], names)
 
 
 @datasets.register("imagefolder")
-def image_folder(source: Source) -> ImageData:
+def image_folder(source: Source) -> RawData:
     """Images of the user's own, one folder a class, under `train/` and `test/` or to be split.
 
     A path that is not absolute counts from the root, or from where the command is run if there is no root.
     """
-    folder = (source.root or Path()) / source.argument
+    name, folder = f"imagefolder:{source.argument}", (source.root or Path()) / source.argument
+    left = Left(folder)
     if not source.argument or not folder.is_dir():
         raise ValueError(
-            f"imagefolder:{source.argument}: there is no such folder; write imagefolder:PATH, which counts from "
-            "--data-root if that is given"
+            f"{name}: there is no such folder; write imagefolder:PATH, which counts from --data-root if that is given"
         )
-    if (folder / "train").is_dir() and (folder / "test").is_dir():
-        train, test = _read_folder(folder / "train", source), _read_folder(folder / "test", source)
-        if train[2] != test[2]:
-            raise ValueError(f"imagefolder:{source.argument}: train/ and test/ must have the same class folders")
-        return ImageData(*train[:2], *test[:2], train[2])
-    if source.test_fraction is None:
-        raise ValueError(f"imagefolder:{source.argument}: make train/ and test/ in it, or set test_fraction")
-    return _held_out(*_read_folder(folder, source), fraction=source.test_fraction)
-
-
-def _read_folder(folder: Path, source: Source) -> tuple[Tensor, Tensor, tuple[str, ...]]:
     try:
-        files = torchvision.datasets.ImageFolder(str(folder), transform=_square(source.image_size))
-        images = torch.stack([image for image, _ in files])
-    except OSError as error:  # an empty class, or a file that is no image
-        raise ValueError(f"imagefolder:{source.argument}: {str(error).splitlines()[0]}") from None
-    return images, torch.tensor(files.targets), tuple(files.classes)
+        if (folder / "train").is_dir() and (folder / "test").is_dir():
+            return replace(_two_parts(name, folder, left), folder=folder)
+        if source.test_fraction is None:
+            raise ValueError(f"{name}: make train/ and test/ in it, or set test_fraction")
+        found = class_folders(folder, left)
+    except OSError as error:
+        raise ValueError(f"{name}: cannot read {error.filename}: {error.strerror}") from None
+    _check_classes(name, found, left)
+    data = _held_out(found.files, torch.tensor(found.labels), found.classes, source.test_fraction)
+    return replace(data, left_out=left.out, unreadable=left.unreadable, folder=folder)
 
 
-def _square(size: int) -> Callable[[Any], Tensor]:
-    """Shorter side to `size`, then the centre square, as float in [0, 1]."""
-    return lambda image: TF.to_tensor(TF.center_crop(TF.resize(image, size, antialias=True), [size, size]))
+def _two_parts(name: str, folder: Path, left: Left) -> RawData:
+    """The images of train/ and test/."""
+    for path in sorted(folder.iterdir()):
+        if path.name not in ("train", "test"):
+            left.leave(BESIDE_PARTS, path)
+    train, test = (class_folders(folder / part, left) for part in ("train", "test"))
+    _check_classes(name, train, left)
+    if not test.labels and not left.unreadable:
+        raise ValueError(f"{name}: there are no images in test/")
+    for one, other, lacking in (
+        ("train", "test", set(train.classes) - set(test.classes)),
+        ("test", "train", set(test.classes) - set(train.classes)),
+    ):
+        if lacking:
+            raise ValueError(
+                f"{name}: train/ and test/ must have the same class folders, if need be empty ones in test/: {one}/ "
+                f"has {', '.join(sorted(lacking))}, {other}/ has not"
+            )
+    labels = torch.tensor(train.labels), torch.tensor(test.labels, dtype=torch.int64)
+    return RawData(train.files, labels[0], test.files, labels[1], train.classes, left.out, left.unreadable)
 
 
-def _held_out(images: Tensor, labels: Tensor, classes: tuple[str, ...], fraction: float) -> ImageData:
+def _check_classes(name: str, found: ClassFolders, left: Left) -> None:
+    """Raise ValueError unless there are two classes with images; a folder that may not be read is told later."""
+    if found.classes and {label.lower() for label in found.classes} <= PARTS:
+        parts = ", ".join(found.classes)
+        raise ValueError(f"{name}: {parts}: that is how parts are called, no classes; call them train and test")
+    if len(found.classes) < 2:
+        there = f"only {found.classes[0]}" if found.classes else "none"
+        raise ValueError(f"{name}: it takes two class folders with images in them, but there is {there}")
+    if not left.unreadable:
+        check_filled(name, torch.tensor(found.labels, dtype=torch.int64), found.classes)
+
+
+def _held_out(images: Tensor | Files, labels: Tensor, classes: tuple[str, ...], fraction: float) -> RawData:
     """Hold out the same stratified share in every run."""
     from sklearn.model_selection import train_test_split  # as above
 
@@ -213,7 +217,8 @@ def _held_out(images: Tensor, labels: Tensor, classes: tuple[str, ...], fraction
     except ValueError as error:
         found = f"cannot hold out {fraction:g} of {len(labels)} images in {len(classes)} classes ({error})"
         raise ValueError(f"{found}; change test_fraction, or make train/ and test/") from None
-    return ImageData(images[train], labels[train], images[test], labels[test], classes)
+    train, test = torch.tensor(train), torch.tensor(test)
+    return RawData(images[train], labels[train], images[test], labels[test], classes)
 
 
 def _takes_no_argument(name: str, source: Source) -> None:
@@ -222,7 +227,7 @@ def _takes_no_argument(name: str, source: Source) -> None:
 
 
 def _torchvision_set(name: str, open_split: Callable[[str, bool, bool], Any]) -> Loader:
-    def load(source: Source) -> ImageData:
+    def load(source: Source) -> RawData:
         _takes_no_argument(name, source)
         if source.root is None:
             raise ValueError(f"dataset {name!r} needs --data-root DIR, and --download the first time")
@@ -232,20 +237,20 @@ def _torchvision_set(name: str, open_split: Callable[[str, bool, bool], Any]) ->
             raise ValueError(f"dataset {name!r} is not in {source.root}: add --download to fetch it") from None
         except OSError as error:
             raise ValueError(f"dataset {name!r} could not be read or fetched: {error}") from None
-        return ImageData(*in_memory(train), *in_memory(test), _class_names(train))
+        return RawData(*in_memory(train), *in_memory(test), _class_names(train))
 
     return load
 
 
 def in_memory(dataset: Any) -> tuple[Tensor, Tensor]:
-    """Pixels in [0, 1] as (N, C, H, W), and labels, of torchvision's array-backed data sets."""
+    """Pixels as (N, C, H, W) uint8, and labels, of torchvision's array-backed data sets."""
     pixels = torch.as_tensor(dataset.data)
     labels = torch.as_tensor(dataset.targets if hasattr(dataset, "targets") else dataset.labels).long()
     if pixels.ndim == 3:  # MNIST and its kin: (N, H, W)
         pixels = pixels.unsqueeze(1)
     elif pixels.shape[-1] == 3:  # CIFAR: (N, H, W, C); SVHN is (N, C, H, W) already
         pixels = pixels.permute(0, 3, 1, 2)
-    return pixels.float().div(255).contiguous(), labels
+    return pixels.contiguous(), labels
 
 
 def _class_names(dataset: Any) -> tuple[str, ...]:

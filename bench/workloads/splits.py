@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from bench.base.seeds import generator
-from bench.workloads.datasets import ImageData
+from bench.workloads.images.samples import ImageData, Images
+from bench.workloads.requests import places, read_list
 
-FORMS = "class:K (an index or a name) or random:F (a fraction between 0 and 1)"
+FORMS = (
+    "class:K (a name or an index), random:F (a fraction between 0 and 1), random:N (a number of samples) or files:LIST "
+    "(a text or CSV file with paths)"
+)
 
 
 @dataclass(frozen=True)
@@ -36,32 +41,35 @@ class Split:
 
 
 def check_scenario(scenario: str) -> None:
-    """Raise ValueError unless `scenario` has one of the known forms; the data are not needed."""
+    """Raise ValueError unless `scenario` has one of the known forms, and its list can be read; no data are needed."""
     kind, _, value = scenario.partition(":")
-    if not (kind == "class" and value) and not (kind == "random" and _is_share(value)):
+    known = {"class": bool(value), "files": bool(value), "random": _is_share(value) or _is_number(value)}
+    if not known.get(kind):
         raise ValueError(f"unknown scenario {scenario!r}; write {FORMS}")
+    if kind == "files":
+        read_list(Path(value))
 
 
 def split(data: ImageData, scenario: str, seed: int) -> Split:
-    """Split the training data by scenario; `seed` picks the samples of `random:F`.
+    """Split the training data by scenario; `seed` picks the samples of `random:`.
 
     Raises:
-        ValueError: the scenario has no known form, or names a class that is not in the data.
+        ValueError: the scenario has no known form, or names a class or samples that are not in the data.
     """
     check_scenario(scenario)
     kind, _, value = scenario.partition(":")
     if kind == "class":
         label = _label(data.classes, value)
-        forget, test = data.train_labels == label, data.test_labels != label
+        forget, test = data.train.labels == label, data.test.labels != label
         return Split(_where(forget), _where(~forget), _where(test), _where(~test), label)
-    order = torch.randperm(len(data.train_labels), generator=generator(seed, "split"))
-    cut = max(1, round(float(value) * len(order)))
-    everything = torch.arange(len(data.test_labels))
-    return Split(order[:cut].sort().values, order[cut:].sort().values, everything, everything, None)
+    everything = torch.arange(len(data.test))
+    forget = torch.zeros(len(data.train), dtype=torch.bool)
+    forget[places(Path(value), data) if kind == "files" else _drawn(value, len(forget), seed)] = True
+    return Split(_where(forget), _where(~forget), everything, everything, None)
 
 
 def batches_once(
-    images: Tensor, labels: Tensor, indices: Tensor, batch_size: int, device: torch.device | str = "cpu"
+    images: Images, labels: Tensor, indices: Tensor, batch_size: int, device: torch.device | str = "cpu"
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Every sample at `indices` once, in their order; the last batch may be smaller than the others."""
     for batch in indices.split(batch_size):
@@ -69,7 +77,7 @@ def batches_once(
 
 
 def endless_batches(
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     indices: Tensor,
     batch_size: int,
@@ -97,13 +105,33 @@ def endless_batches(
 def _label(classes: tuple[str, ...], value: str) -> int:
     if value in classes:
         return classes.index(value)
-    if value.isdecimal() and int(value) < len(classes):
+    by_place = not any(map(_is_numeral, classes))  # class:1 would mean the folder 1 or 1.0, and class:0 it, too
+    if by_place and value.isdecimal() and int(value) < len(classes):
         return int(value)
-    raise ValueError(f"scenario class:{value}: no such class in the data; choose from: {', '.join(classes)}")
+    rule = "" if by_place else "; with numbers for names, only names count"
+    raise ValueError(f"scenario class:{value}: no such class in the data; choose from: {', '.join(classes)}{rule}")
+
+
+def _drawn(value: str, count: int, seed: int) -> Tensor:
+    """Which of `count` samples `seed` picks: a share of them, or so many."""
+    order = torch.randperm(count, generator=generator(seed, "split"))
+    return order[: int(value) if _is_number(value) else max(1, round(float(value) * count))]
 
 
 def _where(mask: Tensor) -> Tensor:
     return mask.nonzero().flatten()
+
+
+def _is_number(value: str) -> bool:
+    return value.isdecimal() and int(value) > 0
+
+
+def _is_numeral(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_share(value: str) -> bool:

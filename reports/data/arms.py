@@ -3,7 +3,24 @@
 from collections.abc import Iterable
 
 FIRST, ZEROTH, MATCHED, RETRAIN = "fo-ga", "zo-ga", "fo-ga-matched", "retrain"
-ASCENTS = (FIRST, ZEROTH, "fo-ga-clipped", "zo-ga-clipped", MATCHED, "fo-ga-head")
+ASCENTS = (
+    FIRST,
+    ZEROTH,
+    "fo-ga-clipped",
+    "zo-ga-clipped",
+    MATCHED,
+    "fo-ga-head",
+    "fo-ga-tail",
+    "zo-ga-fast",
+    "zo-ga-normalized",
+    "zo-ga-blocks",
+    "zo-ga-prefix",
+    "zo-sign",
+    "zo-momentum",
+    "zo-adam",
+)
+# A look follows from the place: new arms come last, so that it stays; every seventh has the same colour, as fo-ga and
+# fo-ga-tail do, and zo-ga and zo-ga-fast.
 KNOWN = (
     "forward",
     "fo-ga",
@@ -24,6 +41,15 @@ KNOWN = (
     "l1-sparse",
     "random-label",
     "salun",
+    "zo-ga-blocks",
+    "zo-ga-prefix",
+    "subspace",
+    "fo-ga-tail",
+    "zo-ga-fast",
+    "zo-sign",
+    "zo-momentum",
+    "zo-adam",
+    "zo-ga-normalized",
 )
 
 

@@ -9,6 +9,7 @@ widened for their number.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -78,7 +79,7 @@ class Test:
     @property
     def scenario(self) -> str:
         """What is to be forgotten in the setting: behind model, data and batch size."""
-        return self.setting.split(" ", 3)[-1]
+        return re.split(r" (?:b\d+|own batch) ", self.setting, maxsplit=1)[-1]
 
     @property
     def rule(self) -> str:
@@ -238,12 +239,14 @@ class BarTest:
         bound: the bar itself.
         ratio: the step's median over two forwards, divided by that of the arm that the bar names, if it names one; NaN
             where a step was not timed.
+        quartiles: of the paired ratios, where the bar is over two forwards and the step was timed.
     """
 
     bar: StepBar
     batch_size: int
     bound: float
     ratio: float
+    quartiles: tuple[float, float] | None = None
 
     @property
     def rule(self) -> str:
@@ -261,10 +264,18 @@ class BarTest:
 def bar_tests(steps: pd.DataFrame, rules: Rules) -> Iterator[BarTest]:
     """Every bar of the rules at every batch size, in their order."""
     taken = {
-        (str(row["model"]), int(row["batch_size"]), str(row["method"])): value_of(row, "time.times_two_forwards")
+        (str(row["model"]), int(row["batch_size"]), str(row["method"])): [
+            value_of(row, f"time.times_two_forwards{which}") for which in ("", "_q1", "_q3")
+        ]
         for _, row in steps.iterrows()
     }
+    unknown = [math.nan] * 3
     for bar in rules.step_time:
         for batch_size, bound in zip(bar.batch_sizes, bar.at_most or bar.at_least or (), strict=True):
-            time, other = (taken.get((bar.model, batch_size, arm), math.nan) for arm in (bar.method, bar.over))
-            yield BarTest(bar, batch_size, bound, time if bar.over == TWO_FORWARDS else ratio(time, other))
+            time, low, high = taken.get((bar.model, batch_size, bar.method), unknown)
+            if bar.over == TWO_FORWARDS:
+                yield BarTest(bar, batch_size, bound, time, None if math.isnan(low) else (low, high))
+            else:
+                yield BarTest(
+                    bar, batch_size, bound, ratio(time, taken.get((bar.model, batch_size, bar.over), unknown)[0])
+                )

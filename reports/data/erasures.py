@@ -12,7 +12,7 @@ from reports.data.load import MIB
 
 JOULES_PER_KWH = 3.6e6
 SHARED = {
-    "forwards": "completion.forward_equivalents",
+    "sample-forwards": "completion.sample_forwards",
     "time": "completion.seconds",
     "energy": "completion.joules",
     "peak": "mib",
@@ -33,6 +33,19 @@ class ArmRuns:
     arm: str
     runs: pd.DataFrame
     done: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """The arm, with the part of the network that it moved, if that is not all, and a batch size of its own."""
+        return ", ".join([self.arm, *self._apart])
+
+    @property
+    def _apart(self) -> Iterator[str]:
+        if self.arm != RETRAIN:
+            tails = self.runs["rate.tail"].dropna().unique()
+            yield from (f"last {tail}" for tail in tails if tail != "all")
+            own = self.runs.loc[self.runs["batch_tuned"] == True, "batch_size"]  # noqa: E712
+            yield from (f"batch {size}" for size in own.unique())
 
     @property
     def complete(self) -> str:

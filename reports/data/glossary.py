@@ -6,20 +6,30 @@ import pandas as pd
 
 SETTING = (
     "A setting, such as cnn digits b32 class:3, is a model, its data, the batch size and what is to be forgotten: "
-    "class:K is a class, random:F a random share."
+    "class:K is a class, random:F a random share or number, files:LIST a list of files. Where each arm ran with the "
+    "batch size that a search found for it, the setting says own batch, and the tables name it with the arm, as they "
+    "do the part of the network that an arm moved, if not all."
 )
 COMPLETE = (
     "A run is complete at T*, the first evaluation at which the accuracy on what is to be forgotten is at or below "
-    "chance (a class) or Retrain's (a random share)."
+    "chance (a class) or Retrain's (anything else), unless the profile gives another."
 )
 ARMS = (
     "fo-ga is gradient ascent on what is to be forgotten, by backpropagation; zo-ga estimates that step from two "
     "forward passes; retrain is training from scratch without what is to be forgotten."
 )
 RETRAIN_BATCH = "Retrain's peak is that of its training, with the batch size of the profile's training."
+SAMPLE_FORWARDS = (
+    "Sample-forwards count the work: a forward pass of one sample is 1, a backward pass 2, whatever the batch size."
+)
 MEASURES = (
     "ToW, the tug of war between forgetting and keeping, is 1 for Retrain itself; retain accuracy is that on the data "
-    "to be kept."
+    f"to be kept. {SAMPLE_FORWARDS}"
+)
+PROBE = (
+    "The probe is a linear classifier (ridge regression) on what the last layer is given, fitted to so many training "
+    "samples of every class, the forgotten one among them; its figure is the accuracy on the forgotten class's test "
+    "data, the mean over ten draws of the samples."
 )
 ESTIMATED = (
     "Energy is an estimate: processor time times a table power plus a fixed guess for the memory, which counts while "

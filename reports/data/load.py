@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from bench.record import Case, Curve, Record, Run, UnreadableJsonError, read_benchmark_json
+from bench.record import SHOTS, Case, Curve, Probe, Record, Run, UnreadableJsonError, read_benchmark_json
 
 MIB = 2**20
 CATEGORY = "memory.tensor_by_category."
+DEPTH = "quality.depth."
+PROBED = f"{DEPTH}{SHOTS}.model"
+BARS = ("step_time", "erasure_cost")  # rules that are no single bound
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Results:
         runs: where the records come from, one a file, in the order given.
         cases: one row a case. Columns are the record's fields, joined by dots ("memory.tensor_peak_bytes"), `run`,
             counted from 1 in `runs`, and its rules, and `setting`, what an unlearning case has in common with those it
-            is compared with: model, data, batch size and scenario. Missing figures are NaN; `notes` says why, in one
-            string.
+            is compared with: model, data, batch size and scenario. `model` is `Case.network`. A probe's figures are in
+            "quality.depth.20.model" for 20 shots. Missing figures are NaN; `notes` says why, in one string.
         curves: one row an evaluation: `run`, the case, and the record's curve columns; `relative_step` is
             step / T*, NaN in a run that did not complete.
     """
@@ -46,9 +49,10 @@ def load(paths: Sequence[Path]) -> Results:
     _no_run_twice(paths, [run for run, _ in files])
     cases, curves = [], []
     for number, (run, records) in enumerate(files, start=1):
-        rules = {f"rules.{name}": bound for name, bound in run.rules if name != "step_time"}
+        rules = {f"rules.{name}": bound for name, bound in run.rules if name not in BARS}
         for record in records:
-            cases.append({"run": number, "setting": record.case.setting, **_flat(record), **rules})
+            case = {"setting": record.case.setting, **_flat(record), "model": record.case.network}
+            cases.append({"run": number, **case, **rules})
             if record.curve is not None:
                 curves.append((number, record, record.curve))
     return Results(tuple(run for run, _ in files), pd.DataFrame(cases), _evaluations(curves))
@@ -73,6 +77,11 @@ def printable_lines(text: str) -> str:
 def categories(cases: pd.DataFrame) -> list[str]:
     """What the tensor ledger's peaks are divided into, in the ledger's order."""
     return [name.removeprefix(CATEGORY) for name in cases.columns if name.startswith(CATEGORY)]
+
+
+def shots_of(cases: pd.DataFrame) -> list[int]:
+    """How many samples of each class the probes were fitted to, ascending; empty where nothing was probed."""
+    return sorted({int(name.split(".")[2]) for name in cases.columns if name.startswith(DEPTH)})
 
 
 def value_of(row: pd.Series, column: str) -> float:
@@ -111,12 +120,24 @@ def _no_run_twice(paths: Sequence[Path], runs: Sequence[Run]) -> None:
 
 
 def _flat(record: Record) -> dict[str, Any]:
-    """The record without its curve as one level of columns, the same for every record but for memory categories."""
+    """The record without its curve as one level of columns, the same for every record but for memory categories and
+    probes.
+    """
     values = _joined("", record.model_dump(exclude={"curve", "notes", "schema_version"}))
     reasons = "; ".join(f"{name}: {reason}" for name, reason in record.notes.items())
     row: dict[str, Any] = dict.fromkeys(FIELDS)
     row |= {name: value for name, value in values.items() if name in row or name.startswith(CATEGORY)}
+    row |= _probes(record.quality.depth or () if record.quality else ())
     return {name.removeprefix("case."): value for name, value in row.items()} | {"notes": reasons}
+
+
+def _probes(found: Iterable[Probe]) -> dict[str, float | None]:
+    """By shots and whose features they are of."""
+    return {
+        f"{DEPTH}{probe.shots}.{model}": figure
+        for probe in found
+        for model, figure in probe.model_dump(exclude={"shots"}).items()
+    }
 
 
 def _joined(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +163,7 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
     return names
 
 
-_ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category"}
+_ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category", "quality.depth"}
 FIELDS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
 
 
@@ -158,6 +179,7 @@ def _evaluations(curves: Sequence[tuple[int, Record, Curve]]) -> pd.DataFrame:
             "run": repeated(number for number, *_ in curves),
             "setting": repeated(record.case.setting for _, record, _ in curves),
             **{name: repeated(getattr(record.case, name) for _, record, _ in curves) for name in Case.model_fields},
+            "model": repeated(record.case.network for _, record, _ in curves),
         }
     ).infer_objects()
     for name in Curve.model_fields:

@@ -14,8 +14,8 @@ from bench.record import Rules, Run
 from reports.data.claims import BarTest, Claim, bar_tests, claims
 from reports.data.erasures import ArmRuns, arm_runs, completed, with_costs
 from reports.data.load import Results
-from reports.data.points import drawn, largest_batches, pareto_points
-from reports.data.side_by_side import SideBySide, side_by_side
+from reports.data.points import drawn, frontier_points, largest_batches, pareto_points
+from reports.data.side_by_side import CostTest, SideBySide, cost_tests, side_by_side
 
 DEFAULT_RESOLUTION = 1.05  # of a profile that does not say
 
@@ -40,7 +40,11 @@ def quoted(text: str) -> Quoted:
     table = tomllib.loads(text)
     plans = table.get("unlearning", [])
     plans = [plans] if isinstance(plans, dict) else plans
-    training = (f"{plan['model']}: {', '.join(f'{key} {n}' for key, n in plan['training'].items())}" for plan in plans)
+    training = (
+        f"{plan['model']}: {', '.join(f'{key} {n}' for key, n in plan['training'].items())}"
+        for plan in plans
+        if "training" in plan
+    )
     resolution = max((plan.get("resolution", DEFAULT_RESOLUTION) for plan in plans), default=DEFAULT_RESOLUTION)
     return Quoted(
         tuple(dict.fromkeys(training)),
@@ -112,6 +116,16 @@ class Part:
         return tuple(arm_runs(self.runs))
 
     @cached_property
+    def names(self) -> dict[tuple[str, str], str]:
+        """What the tables call each arm, by setting and arm."""
+        return {(one.setting, one.arm): one.name for one in self.arms}
+
+    @cached_property
+    def frontier(self) -> pd.DataFrame:
+        """Cost and ToW of each arm in each setting, and of every point that its search tried there."""
+        return frontier_points(self.done, self.run.searched)
+
+    @cached_property
     def pareto_points(self) -> pd.DataFrame:
         """Memory and utility of each arm in each setting."""
         return pareto_points(self.done)
@@ -130,6 +144,11 @@ class Part:
     def side_by_side(self) -> tuple[SideBySide, ...]:
         """Zeroth- and first-order ascent in each setting that has both."""
         return tuple(side_by_side(self.arms))
+
+    @cached_property
+    def cost_bars(self) -> tuple[CostTest, ...]:
+        """The bars of an erasure's cost, each with the arms that it is of."""
+        return tuple(cost_tests(self.arms, self.rules.erasure_cost))
 
     @cached_property
     def claims(self) -> tuple[Claim, ...]:

@@ -1,10 +1,15 @@
 """What figures and tables both show: the points and curves of a figure, before anything is drawn."""
 
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from reports.data.arms import ASCENTS, places
-from reports.data.load import CATEGORY, categories
+from bench.record import DEPTH_MARGIN, Searched
+from reports.data.arms import ASCENTS, FIRST, RETRAIN, places
+from reports.data.load import CATEGORY, PROBED, categories
 
 UTILITY = "quality.ra"
 LOSSES = ("forget_loss", "retain_loss")
@@ -33,16 +38,81 @@ def pareto_points(done: pd.DataFrame) -> pd.DataFrame:
     grouped = runs.assign(kept=pd.to_numeric(runs[UTILITY])).groupby(["setting", "method"], sort=False)
     points = grouped.agg(mib=("mib", "max"), mean=("kept", "mean"), low=("kept", "min"), high=("kept", "max"))
     points = points.reset_index()
-    return points.assign(front=pd.concat([_unbeaten(one) for _, one in points.groupby("setting", sort=False)]))
+    return points.assign(front=_unbeaten(points, ["setting"], "mib"))
 
 
-def _unbeaten(arms: pd.DataFrame) -> pd.Series:
-    """Of each arm of a setting: that no other takes no more memory and keeps no less, and is better in one of them."""
-    saved, more = (
-        np.subtract.outer(figures, figures) for figures in (arms["mib"].to_numpy(), -arms["mean"].to_numpy())
-    )
-    beaten = (saved >= 0) & (more >= 0) & ((saved > 0) | (more > 0))  # arm by the other
-    return pd.Series(~beaten.any(axis=1), index=arms.index)
+def frontier_points(done: pd.DataFrame, searched: Iterable[Searched]) -> pd.DataFrame:
+    """A row an arm and setting, over its seeds, and one for each point of its search that completed in every pilot run.
+
+    Columns are `measured`, whether it is the former; `zeroth`, whether the arm is of zeroth order; `batch_size`,
+    `tail`, `lr` and `eps`, what it was run with; `forwards`, mean sample-forwards to completion; `mean`, `low` and
+    `high` of ToW; `depth`, what a probe of `SHOTS` samples a class finds, in percent; `n` runs; `shallow`, that this is
+    more than `DEPTH_MARGIN` above what it finds after first-order ascent; and `front`, that it is not so and no other
+    such point of its order in the setting beats it.
+    """
+    columns = ["setting", "method", "batch_size", "tail", "lr", "eps", "zeroth", "forwards", "mean", "low", "high"]
+    points = pd.DataFrame([*_measured(done), *_searched(searched)], columns=[*columns, "depth", "n", "measured"])
+    points = points[points["forwards"] > 0].reset_index(drop=True).astype({"depth": float})
+    points = points.assign(shallow=_shallow(points))
+    front = _unbeaten(points[~points["shallow"]], ["setting", "zeroth"], "forwards")
+    return points.assign(front=front.reindex(points.index, fill_value=False))
+
+
+def _shallow(points: pd.DataFrame) -> pd.Series:
+    """Results against those of first-order ascent; points of a search against its best one on the whole network."""
+    shallow = pd.Series(False, index=points.index)
+    for (_, measured), alike in points.groupby(["setting", "measured"]):
+        ascent = alike[(alike["method"] == FIRST) & ((alike["tail"] == "all") | bool(measured))].dropna(
+            subset=["depth"]
+        )
+        if not ascent.empty:
+            best = ascent.sort_values("mean").iloc[-1]
+            shallow[alike.index] = alike["depth"] > best["depth"] + DEPTH_MARGIN
+    return shallow
+
+
+def _measured(done: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    runs = done[done["method"] != RETRAIN].dropna(subset=["completion.sample_forwards", "quality.tow"])
+    for (setting, method), of_arm in runs.groupby(["setting", "method"], sort=False):
+        first, tow = of_arm.iloc[0], pd.to_numeric(of_arm["quality.tow"])
+        yield {
+            "setting": setting,
+            "method": method,
+            "batch_size": first["batch_size"],
+            "zeroth": pd.notna(first["rate.eps"]),
+            **{name: first[f"rate.{name}"] for name in ("tail", "lr", "eps")},
+            "forwards": pd.to_numeric(of_arm["completion.sample_forwards"]).mean(),
+            "mean": tow.mean(),
+            "low": tow.min(),
+            "high": tow.max(),
+            "depth": pd.to_numeric(of_arm[PROBED]).mean() if PROBED in of_arm else math.nan,
+            "n": len(tow),
+            "measured": True,
+        }
+
+
+def _searched(searched: Iterable[Searched]) -> Iterator[dict[str, Any]]:
+    for point in searched:
+        if point.completed == point.runs:
+            yield {
+                **point.model_dump(include={"setting", "method", "batch_size", "tail", "lr", "eps"}),
+                "zeroth": point.eps is not None,
+                "forwards": point.sample_forwards,
+                "n": point.runs,
+                **dict.fromkeys(("mean", "low", "high"), point.tow),
+                "depth": point.depth,
+                "measured": False,
+            }
+
+
+def _unbeaten(points: pd.DataFrame, among: list[str], cost: str) -> pd.Series:
+    """Of each point: that no other `among` those alike costs no more and has no less `mean`, and is better in one."""
+    front = pd.Series(False, index=points.index)
+    for _, alike in points.groupby(among):
+        saved, more = (np.subtract.outer(one, one) for one in (alike[cost].to_numpy(), -alike["mean"].to_numpy()))
+        beaten = (saved >= 0) & (more >= 0) & ((saved > 0) | (more > 0))  # one by the other
+        front[alike.index] = ~beaten.any(axis=1)
+    return front
 
 
 def drawn(curves: pd.DataFrame, ascents: bool) -> pd.DataFrame:

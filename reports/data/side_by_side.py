@@ -1,17 +1,21 @@
-"""Zeroth- and first-order ascent side by side, over the seeds with which both got to completion.
+"""Two arms side by side, over the seeds with which both got to completion: zeroth- and first-order ascent, and those
+that a bar is set for.
 
-The sentences of the summary, the first ones of the statement and a table of their own take their numbers from here.
+The sentences of the summary, the first ones of the statement and tables of their own take their numbers from here.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
+from bench.record import DEPTH_MARGIN, SHOTS, ErasureBar
 from reports.data.arms import FIRST, ZEROTH
 from reports.data.erasures import SHARED, ArmRuns, by_setting
 from reports.data.glossary import distinct
-from reports.data.load import ratio
+from reports.data.load import PROBED, ratio
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Figure:
 
 
 STEPS = Figure("steps to completion", "completion.step", ".0f", ".2g")
+FORWARDS = Figure("sample-forwards", SHARED["sample-forwards"], ".0f", ".2g")
 TIME = Figure("time, s", "completion.seconds", ".3g", ".2g")
 ENERGY = Figure("energy, J", "completion.joules", ".3g", ".2g")
 TIME_OF_RETRAIN = Figure("time over Retrain's", f"{SHARED['time']} share", ".2g", ".2g")
@@ -39,10 +44,11 @@ ENERGY_OF_RETRAIN = Figure("energy over Retrain's", f"{SHARED['energy']} share",
 PEAK = Figure("peak of live tensors, MiB", SHARED["peak"], ".2f", ".2f")
 TOW = Figure("ToW", "quality.tow", ".3f")
 KEPT = Figure("RA, %", "quality.ra", ".1f")
+DEPTH = Figure(f"a probe of {SHOTS} samples a class finds, %", PROBED, ".1f")
 COLLAPSE = Figure("time to collapse, T*", "stability.collapse", ".2f")
 FIGURES = (
     STEPS,
-    Figure("forward-equivalents", "completion.forward_equivalents", ".0f", ".2g"),
+    FORWARDS,
     TIME,
     TIME_OF_RETRAIN,
     ENERGY,
@@ -50,6 +56,7 @@ FIGURES = (
     PEAK,
     TOW,
     KEPT,
+    DEPTH,
     COLLAPSE,
 )
 
@@ -59,7 +66,7 @@ class Means:
     """A figure's means over the seeds for which both have it; NaN where there is no such seed.
 
     Attributes:
-        ours, theirs: of zeroth- and of first-order ascent.
+        ours, theirs: of one arm and of the other.
         seeds: how many.
     """
 
@@ -69,8 +76,13 @@ class Means:
 
     @property
     def ratio(self) -> float:
-        """Zeroth- over first-order; NaN where that is nothing."""
+        """One arm's over the other's; NaN where that is nothing."""
         return ratio(self.ours, self.theirs)
+
+    @property
+    def difference(self) -> float:
+        """By how much one arm's is higher."""
+        return self.ours - self.theirs
 
 
 @dataclass(frozen=True)
@@ -87,18 +99,20 @@ class SideBySide:
 
     Attributes:
         setting: model, data, batch size and scenario.
-        seeds: how many zeroth-order ascent was run with.
+        seeds: how many the first of them was run with.
         both: with how many of them both completed; what follows is of their runs.
-        complete: how many runs of zeroth- and of first-order ascent completed, in words.
-        idle: whether zeroth-order ascent had nothing to forget with any seed.
+        names: of the two, with part of the network and batch size where they have their own.
+        complete: how many runs of each completed, in words.
+        idle: whether the first of them had nothing to forget with any seed.
         basis: of the energy, measured or estimated.
         means: of each of `FIGURES`.
-        collapsed: of zeroth- and of first-order ascent.
+        collapsed: of each.
     """
 
     setting: str
     seeds: int
     both: int
+    names: tuple[str, str]
     complete: tuple[str, str]
     idle: bool
     basis: str
@@ -106,33 +120,70 @@ class SideBySide:
     collapsed: tuple[Collapsed, Collapsed]
 
 
-def side_by_side(arms: Sequence[ArmRuns]) -> Iterator[SideBySide]:
+@dataclass(frozen=True)
+class CostTest:
+    """A bar for the cost of an erasure in one setting, and the two arms that it is of."""
+
+    bar: ErasureBar
+    both: SideBySide
+
+    @cached_property
+    def held(self) -> dict[str, bool]:
+        """What the bar asks for, and whether it holds, as far as both arms have the figures."""
+        means = self.both.means
+        asked = {
+            "sample-forwards": (means[FORWARDS].ratio, self.bar.sample_forwards),
+            "energy": (means[ENERGY].ratio, self.bar.joules or math.nan),
+            "ToW": (-means[TOW].difference, self.bar.tow_margin),
+            "probe": (means[DEPTH].difference, DEPTH_MARGIN),
+        }
+        known = {name: both for name, both in asked.items() if not any(map(math.isnan, both))}
+        return {name: figure <= bound for name, (figure, bound) in known.items()}
+
+    @property
+    def met(self) -> bool | None:
+        """Whether all of it holds; None where no seed has both arms' cost and ToW, or an energy that is asked for."""
+        needed = {"sample-forwards", "ToW", *(["energy"] if self.bar.joules else [])}
+        return all(self.held.values()) if needed <= set(self.held) else None
+
+
+def cost_tests(arms: Sequence[ArmRuns], bars: Sequence[ErasureBar]) -> Iterator[CostTest]:
+    """Every bar in every setting that has its arms."""
+    for bar in bars:
+        for both in side_by_side(arms, bar.method, bar.over):
+            yield CostTest(bar, both)
+
+
+def side_by_side(arms: Sequence[ArmRuns], ours: str = ZEROTH, theirs: str = FIRST) -> Iterator[SideBySide]:
     """One a setting in which both were run.
 
     A seed with which there was nothing to erase is left out.
     """
     for setting, of_setting in by_setting(arms):
-        if ZEROTH in of_setting and FIRST in of_setting:
-            yield _compared(setting, of_setting[ZEROTH], of_setting[FIRST])
+        if ours in of_setting and theirs in of_setting:
+            yield _compared(setting, of_setting[ours], of_setting[theirs])
 
 
-def _compared(setting: str, zeroth: ArmRuns, first: ArmRuns) -> SideBySide:
-    ours, theirs = (arm.done.set_index("seed") for arm in (zeroth, first))
+def _compared(setting: str, one: ArmRuns, other: ArmRuns) -> SideBySide:
+    ours, theirs = (arm.done.set_index("seed") for arm in (one, other))
     both = ours.index.intersection(theirs.index)
     ours, theirs = ours.loc[both], theirs.loc[both]
     return SideBySide(
         setting=setting,
-        seeds=zeroth.runs["seed"].nunique(),
+        seeds=one.runs["seed"].nunique(),
         both=len(both),
-        complete=(zeroth.complete, first.complete),
-        idle=bool((zeroth.runs["completion.step"] == 0).all()),
+        names=(one.name, other.name),
+        complete=(one.complete, other.complete),
+        idle=bool((one.runs["completion.step"] == 0).all()),
         basis=distinct(pd.concat([ours["energy.basis"], theirs["energy.basis"]])),
-        means={figure: _means(ours[figure.column], theirs[figure.column]) for figure in FIGURES},
+        means={figure: _means(ours.get(figure.column), theirs.get(figure.column)) for figure in FIGURES},
         collapsed=(_collapsed(ours), _collapsed(theirs)),
     )
 
 
-def _means(ours: pd.Series, theirs: pd.Series) -> Means:
+def _means(ours: pd.Series | None, theirs: pd.Series | None) -> Means:
+    if ours is None or theirs is None:
+        return Means(math.nan, math.nan, 0)
     known = pd.DataFrame({"ours": pd.to_numeric(ours), "theirs": pd.to_numeric(theirs)}).dropna()
     return Means(float(known["ours"].mean()), float(known["theirs"].mean()), len(known))
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from reports.data.arms import RETRAIN, places
 from reports.data.erasures import QUALITIES, SHARED
-from reports.data.glossary import distinct
+from reports.data.glossary import SAMPLE_FORWARDS, distinct
 from reports.figures.panels import Drawing, marker_legend, panels, plain_numbers, span, titled
 from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
 
@@ -18,7 +18,7 @@ MEANS = "A small mark a seed, the large one their mean"
 
 
 def completion_cost(done: pd.DataFrame) -> Drawing | None:
-    """Time, energy and forward-equivalents to completion, as shares of Retrain's."""
+    """Time, energy and sample-forwards to completion, as shares of Retrain's."""
     runs = _arms(done)
     shares = {f"{column} share": f"{name} / Retrain's" for name, column in SHARED.items() if name != "peak"}
     shares = {column: name for column, name in shares.items() if runs[column].notna().any()}
@@ -29,9 +29,8 @@ def completion_cost(done: pd.DataFrame) -> Drawing | None:
     return Drawing(
         "Cost to completion, over Retrain's",
         f"{MEANS} ({_seeds(runs)}); left of the line an erasure costs less than retraining from scratch with the same "
-        f"seed. Energy is {basis}. Forwards are forward-equivalents. The axes are logarithmic; runs that never "
-        "complete are left out.",
-        "Time, energy and forward-equivalents to completion over Retrain's, one row a setting, one line an arm.",
+        f"seed. Energy is {basis}. {SAMPLE_FORWARDS} The axes are logarithmic; runs that never complete are left out.",
+        "Time, energy and sample-forwards to completion over Retrain's, one row a setting, one line an arm.",
         figure,
     )
 

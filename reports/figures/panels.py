@@ -50,8 +50,15 @@ def plain_numbers(axis: Axis) -> None:
     low, high = axis.get_view_interval()
     digits = (1, 2, 5) if high / low < MOST_RATIO else (1,)
     axis.set_major_locator(LogLocator(subs=digits))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _written(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _written(value: float) -> str:
+    """2,000, 10k, 1M: short enough to stand beside the next power of ten."""
+    if value >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if value >= 1e4 else f"{value:,.10g}"
 
 
 def titled(axes: Axes, text: str, loc: Literal["left", "center"] = "center") -> None:

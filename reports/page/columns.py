@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from reports.data.load import CATEGORY
+from reports.data.load import CATEGORY, DEPTH
 
 COLUMNS = {
     "run": ("", "which of the JSON files, from 1"),
@@ -13,20 +13,28 @@ COLUMNS = {
     "outcome": ("", "ok, diverged, untrained or out-of-memory"),
     "diverged_at": ("steps", "at which a loss was not finite"),
     "method": ("", "the arm"),
-    "model": ("", "the network"),
+    "model": ("", "the network, with the dtype of its passes where that is not float32"),
     "dataset": ("", "the data set"),
     "image_size": ("pixels", "height and width of the images"),
     "batch_size": ("samples", "in a step"),
+    "batch_tuned": ("", "whether that is what tuning found for the arm: other arms of the setting may have others"),
     "device": ("", "cpu, cuda, mps or xpu"),
-    "dtype": ("", "of parameters and images"),
+    "dtype": ("", "of the passes, below float32 by autocast; parameters are float32"),
     "threads": ("", "CPU threads"),
     "seed": ("", "of training, of the forget set and of the arm"),
-    "scenario": ("", "class:K or random:F; none for a step"),
+    "scenario": ("", "class:K, random:F, random:N or files:LIST; none for a step"),
     "erased.samples": ("samples", "in the forget set"),
     "erased.of": ("samples", "in the training data"),
-    "erased.digest": ("", "SHA-256 over the data's fingerprint and the forget set's indices"),
+    "erased.digest": ("", "SHA-256 over the names and hashes of the forget set's samples, as sha256sum prints them"),
+    "erased.target": ("%", "the accuracy on the forget set at or below which the run is complete"),
+    **{
+        f"origins.{model}.{name}": ("", f"{what} that {whose} came from, if the suite did not train it")
+        for model, whose in {"original": "the original", "retrained": "Retrain"}.items()
+        for name, what in {"name": "the file of weights", "sha256": "SHA-256 of the file of weights"}.items()
+    },
     "rate.lr": ("", "learning rate"),
     "rate.eps": ("", "size of the perturbation, for a zeroth-order arm"),
+    "rate.tail": ("", "what the arm moved: all of the network, or its last stage, block or layer"),
     "model_bytes": ("bytes", "parameters and buffers"),
     "time.step_s": ("s", "median time of a step"),
     "time.forward_s": ("s", "median time of a forward pass beside it"),
@@ -69,6 +77,7 @@ COLUMNS = {
     "completion.seconds": ("s", "time to T*, without evaluations"),
     "completion.joules": ("J", "energy to T*"),
     "completion.forward_equivalents": ("", "passes of a batch to T*: a forward counts 1, a backward 2"),
+    "completion.sample_forwards": ("", "the same in passes of one sample, by which batch sizes compare"),
     "stability.collapse": (
         "T*",
         "time after completion until 5 points of retain accuracy are lost, or a loss is not finite; the horizon if "
@@ -107,7 +116,13 @@ def columns_table(results: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "column", "unit", "meaning"])
 
 
+WHOSE = {"model": "the unlearned model", "original": "the original", "retrained": "Retrain"}
+
+
 def _meaning(name: str) -> tuple[str, str]:
     if name.startswith(CATEGORY):
         return "bytes", f"of the peak of live tensors: {name.removeprefix(CATEGORY)}"
+    if name.startswith(DEPTH):
+        shots, whose = name.removeprefix(DEPTH).split(".")
+        return "%", f"of the forgotten class, what a probe from {shots} samples a class finds in {WHOSE[whose]}"
     return COLUMNS[name]

@@ -11,19 +11,24 @@ from reports.data.part import Part
 from reports.data.points import LOSSES
 from reports.figures.curves import accuracy_curves, displacement_curves, loss_curves, other_loss_curves
 from reports.figures.erasures import completion_cost, pareto, quality_gaps
+from reports.figures.frontier import frontier
 from reports.figures.panels import Drawing
 from reports.figures.steps import allocator_memory, composition, memory, process_memory, step_energy, step_time
 from reports.tables.erasures import (
     cost_table,
     curve_table,
+    depth_table,
     displacement_table,
+    frontier_table,
     pareto_table,
     quality_table,
     stability_table,
 )
+from reports.tables.side_by_side import cost_bar_table
 from reports.tables.steps import (
     bar_table,
     composition_table,
+    dtype_table,
     energy_comparison,
     memory_comparison,
     step_table,
@@ -141,6 +146,14 @@ ERASURE_FIGURES = (
         f"No figure of quality against Retrain: {BESIDE_RETRAIN}",
     ),
     Pair(
+        "frontier",
+        attrgetter("frontier"),
+        frontier,
+        frontier_table,
+        "No figure of cost against ToW: it takes a run of an arm that completed with something to forget, and a "
+        "Retrain.",
+    ),
+    Pair(
         "pareto",
         attrgetter("pareto_points"),
         pareto,
@@ -183,7 +196,7 @@ SUBJECTS = (
         of="model",
         most=MOST_IN_FILES,
         pairs=STEP_FIGURES,
-        last=(bar_table, step_table),
+        last=(bar_table, dtype_table, step_table),
         missing="This run has no single steps; those of quick and step-cost do.",
     ),
     Subject(
@@ -192,7 +205,7 @@ SUBJECTS = (
         of="setting",
         most=MOST_SETTINGS_IN_PAGE,
         pairs=ERASURE_FIGURES,
-        last=(stability_table,),
+        last=(cost_bar_table, depth_table, stability_table),
         missing="This run has no whole erasures; those of quick and digits do.",
     ),
 )

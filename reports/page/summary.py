@@ -12,8 +12,20 @@ from reports.data.arms import FIRST, RETRAIN, ZEROTH
 from reports.data.claims import BarTest, Claim
 from reports.data.glossary import listed
 from reports.data.part import Part
-from reports.data.side_by_side import COLLAPSE, ENERGY, ENERGY_OF_RETRAIN, KEPT, PEAK, STEPS, TIME, TOW, Figure
-from reports.tables.side_by_side import TITLE, Compared, compared, not_compared
+from reports.data.side_by_side import (
+    COLLAPSE,
+    ENERGY,
+    ENERGY_OF_RETRAIN,
+    FORWARDS,
+    KEPT,
+    PEAK,
+    STEPS,
+    TIME,
+    TOW,
+    CostTest,
+    Figure,
+)
+from reports.tables.side_by_side import COST_BARS, TITLE, Compared, compared, not_compared
 from reports.tables.steps import BARS
 from reports.tables.table import anchor, range_text
 
@@ -45,7 +57,7 @@ def findings(part: Part) -> list[Finding]:
 
     Of many settings, the least and the greatest figures.
     """
-    found = [*_steps(part.steps), *_bars(part.bars)]
+    found = [*_steps(part.steps), *_bars(part.bars), *_cost_bars(part.cost_bars)]
     for one in compared(part.side_by_side):
         found += _erasures(one, part.quoted.apart)
         if len(one.settings) == 1:
@@ -120,6 +132,21 @@ def _bars(tests: Sequence[BarTest]) -> Iterator[Finding]:
         yield Finding("bars", f"{text}{missing}{untimed}.", BARS, values)
 
 
+def _cost_bars(tests: Sequence[CostTest]) -> Iterator[Finding]:
+    """How many bars are met, and by how much the others are missed."""
+    known = [test for test in tests if test.met is not None]
+    missed = [
+        f"{' over '.join(test.both.names)}, {test.both.setting} ({test.both.means[FORWARDS].ratio:.2g} times the "
+        f"sample-forwards, at most {test.bar.sample_forwards:g}; ToW {test.both.means[TOW].difference:+.3f})"
+        for test in known
+        if not test.met
+    ]
+    if known:
+        text = f"Of {len(known)} bars of an erasure's cost {len(known) - len(missed)} are met"
+        values = {"bars": len(tests), "known": len(known), "missed": len(missed)}
+        yield Finding("cost bars", f"{text}{'; missed: ' if missed else ''}{'; '.join(missed)}.", COST_BARS, values)
+
+
 def _ratios(steps: pd.DataFrame, column: str, arm: str, other: str) -> pd.Series:
     """One arm's figure over another's, by model and batch size."""
     known = steps.dropna(subset=[column]).set_index(["model", "batch_size", "method"])[column].astype(float)
@@ -138,7 +165,7 @@ def _scope(ratios: pd.Series) -> str:
 def _erasures(found: Compared, apart: str) -> Iterator[Finding]:
     """What one setting says, or many."""
     for name, text, figures in (
-        ("cost", _cost(found), (STEPS, TIME, ENERGY, ENERGY_OF_RETRAIN, PEAK)),
+        ("cost", _cost(found), (STEPS, FORWARDS, TIME, ENERGY, ENERGY_OF_RETRAIN, PEAK)),
         ("quality", _quality(found), (TOW, KEPT)),
         ("stability", _stability(found, apart), (COLLAPSE,)),
     ):
@@ -150,10 +177,10 @@ def _cost(found: Compared) -> str:
     dear, peak = found.taken, found.times(PEAK)
     ours, theirs = found.means(ENERGY_OF_RETRAIN)
     some = found.some(ENERGY_OF_RETRAIN)
+    work = found.times(FORWARDS)
+    taken = (f"{found.times(STEPS)} times the steps", f"{work} times the sample-forwards" if work else "", dear)
     return (
-        f"to the same level of forgetting {ZEROTH} takes {found.times(STEPS)} times the steps"
-        + (f" and {dear}" if dear else "")
-        + f" of {FIRST}"
+        f"to the same level of forgetting {ZEROTH} takes {listed(filter(None, taken))} of {FIRST}"
         + (f", with {peak} times the live tensors" if peak else "")
         + (f"; its energy is {ours} times Retrain's, {FIRST}'s {theirs} times{some}" if ours and theirs else "")
     )

@@ -19,8 +19,10 @@ class Request:
     Attributes:
         setting, arm, seed: which run it is of.
         data, samples, samples_of, samples_digest: the data set; how many of how many training samples were to be
-            forgotten, and the hash that names them.
-        learning_rate, eps: what the arm was run with.
+            forgotten, and the hash that names them, under which "samples" has their names.
+        target_accuracy_percent: the accuracy on them at or below which the erasure is complete.
+        original, original_sha256: the file of the model that was to forget, if the suite did not train it.
+        learning_rate, eps, batch_size, tail: what the arm was run with; how much of the network it moved.
         complete, outcome: whether it was forgotten, and how the whole run ended, which goes on after that.
         energy_j, energy_basis, energy_boundaries, energy_window_s: to completion, in joules; measured or estimated; by
             kind of hardware, whether it is the process's or the machine's; how many seconds were metered.
@@ -41,8 +43,13 @@ class Request:
     samples: int | None
     samples_of: int | None
     samples_digest: str | None
+    target_accuracy_percent: float | None
+    original: str | None
+    original_sha256: str | None
     learning_rate: float | None
     eps: float | None
+    batch_size: int
+    tail: str | None
     complete: bool | None
     outcome: str
     energy_j: float | None
@@ -72,8 +79,13 @@ COLUMNS = {
     "samples": "erased.samples",
     "samples_of": "erased.of",
     "samples_digest": "erased.digest",
+    "target_accuracy_percent": "erased.target",
+    "original": "origins.original.name",
+    "original_sha256": "origins.original.sha256",
     "learning_rate": "rate.lr",
     "eps": "rate.eps",
+    "batch_size": "batch_size",
+    "tail": "rate.tail",
     "complete": "completion.reached",
     "outcome": "outcome",
     "energy_j": "completion.joules",

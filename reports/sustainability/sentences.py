@@ -8,6 +8,7 @@ import pandas as pd
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
 from reports.data.erasures import ArmRuns, by_setting
 from reports.data.glossary import distinct, listed
+from reports.data.load import DEPTH, shots_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TIME_OF_RETRAIN
 from reports.tables.side_by_side import MOST_SETTINGS, Compared, compared, not_compared
@@ -38,7 +39,7 @@ def evidence(part: Part) -> Iterator[str]:
     ]
     for setting, arms in settings[:MOST_SETTINGS]:
         done = {name: arms[name].done for name in (ZEROTH, FIRST, RETRAIN) if name in arms}
-        said = [*_accuracies(done), *_attack(done), *_leak(done), *_relearning(done)]
+        said = [*_accuracies(done), *_attack(done), *_leak(done), *_relearning(done), *_depth(done)]
         if said:
             yield f"{setting}: {'; '.join(said)}."
     if len(settings) > MOST_SETTINGS:
@@ -108,7 +109,8 @@ def _alone(arm: ArmRuns) -> str:
         basis = f" ({distinct(arm.done['energy.basis'])})" if what == "energy" else ""
         retrain = "" if math.isnan(share) else f", {number(share, '.2g')} times the {what} of retraining from scratch"
         taken += [] if math.isnan(mean) else [f"{number(mean, '.2g')} {unit}{basis}{retrain}"]
-    return f"{arm.setting}: an erasure by {arm.arm} takes {'; and '.join(taken) or 'an unknown time'}."
+    joint = "; and " if any(", " in one for one in taken) else " and "
+    return f"{arm.setting}: an erasure by {arm.arm} takes {joint.join(taken) or 'an unknown time'}."
 
 
 def _accuracies(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
@@ -136,6 +138,21 @@ def _relearning(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
         yield "relearning shows nothing here, as a model that never saw the samples knows nearly all of them"
     elif back:
         yield f"the number of steps in which fine-tuning brings the forget set back is {back}"
+
+
+def _depth(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """From the middle number of shots; few scatter, and many find what is hardly there."""
+    shots = shots_of(next(iter(runs.values())))
+    if not shots:
+        return
+    columns = f"{DEPTH}{shots[len(shots) // 2]}"
+    found = _means(runs, f"{columns}.model", ".1f", " %")
+    before = pd.to_numeric(pd.concat([of_arm[f"{columns}.original"] for of_arm in runs.values()])).mean()
+    if found:
+        yield (
+            f"a linear probe from {shots[len(shots) // 2]} samples a class, which finds {number(before, '.1f')} % of "
+            f"the class in the original's features, finds {found}"
+        )
 
 
 def _means(runs: dict[str, pd.DataFrame], column: str, form: str, unit: str) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.record import TuningCost
-from reports.data.arms import MATCHED, places
+from bench.record import Inventory, Sample, TuningCost
+from reports.data.arms import MATCHED, RETRAIN, places
 from reports.data.glossary import ARMS, COMPLETE, ESTIMATED, SETTING
 from reports.data.load import printable_lines
 from reports.data.part import Part
+from reports.sustainability.asked import answers, erased_table, models_table, samples_table
 from reports.sustainability.model_card import ModelCard, model_cards
 from reports.sustainability.request import Request, requests
 from reports.sustainability.sentences import evidence, headline
@@ -22,7 +23,6 @@ from reports.sustainability.tables import (
     ACCOUNTED,
     NO_MAKING,
     basis_table,
-    erased_table,
     rate_table,
     request_table,
     search_table,
@@ -32,8 +32,16 @@ from reports.tables.table import Table
 
 COUNTED = (
     "Costs are counted up to T*, without the evaluations that tell that it is reached; Retrain's are those of its "
-    "whole training. For a random share the accuracy to reach is that of Retrain, which a request outside of a study "
-    "does not have."
+    "whole training."
+)
+OF_A_STUDY = (
+    "Where the profile does not give the accuracy to reach on random and named samples, it is that of Retrain, which a "
+    "request outside of a study does not have."
+)
+NO_RETRAIN = "There is no Retrain here, so nothing says how near the models come to one that never saw the samples."
+UNSEEN = (
+    "Test data stand for what a model never saw. That a model from a file did not learn from them, and did learn from "
+    "what was to be forgotten, is for those to know who trained it."
 )
 NO_GUARANTEE = (
     "This is approximate unlearning: the figures say what was measured about these models, and are no legal guarantee "
@@ -61,12 +69,14 @@ class Statement:
     """What the runs of one machine and device say about an erasure request.
 
     Attributes:
-        headline: the first sentences: zeroth- against first-order ascent.
+        headline: the first sentences: what became of named samples, then zeroth- against first-order ascent.
         evidence: sentences on what was shown about forgetting.
         tables: in the order of reading.
         notes: what holds for all figures.
         model_cards: one a setting; empty where no energy is known.
         requests: the figures behind it, unrounded.
+        samples: of each request, by its hash.
+        data: what the data sets held.
         search: what finding the learning rates took.
         profile: the text of the profile, as it was read.
     """
@@ -77,8 +87,15 @@ class Statement:
     notes: tuple[str, ...]
     model_cards: tuple[ModelCard, ...]
     requests: tuple[Request, ...]
+    samples: dict[str, tuple[Sample, ...]]
+    data: tuple[Inventory, ...]
     search: tuple[TuningCost, ...]
     profile: str
+
+    @property
+    def against_retrain(self) -> bool:
+        """Whether there is a Retrain that the models can be held against."""
+        return any(request.arm == RETRAIN for request in self.requests)
 
 
 TABLES: tuple[Callable[[Part], Table | None], ...] = (
@@ -87,6 +104,8 @@ TABLES: tuple[Callable[[Part], Table | None], ...] = (
     basis_table,
     search_table,
     erased_table,
+    samples_table,
+    models_table,
     rate_table,
 )
 
@@ -96,12 +115,14 @@ def statement(part: Part) -> Statement | None:
     if part.runs.empty:
         return None
     return Statement(
-        tuple(headline(part)),
+        (*answers(part), *headline(part)),
         tuple(evidence(part)),
         tuple(table for tabulate in TABLES if (table := tabulate(part)) is not None),
         tuple(_notes(part)),
         tuple(model_cards(part)),
         tuple(requests(part)),
+        part.run.requests,
+        part.run.data,
         part.run.tuning,
         printable_lines(part.run.profile_text),
     )
@@ -118,6 +139,8 @@ def as_data(said: Statement | None) -> dict[str, Any]:
         "notes": said.notes,
         "software_carbon_intensity": SCI,
         "requests": [asdict(request) for request in said.requests],
+        "samples": {digest: [one.model_dump() for one in found] for digest, found in said.samples.items()},
+        "data": [found.model_dump(mode="json") for found in said.data],
         "search": [cost.model_dump() for cost in said.search],
         "profile": said.profile,
         "model_cards": [asdict(card) for card in said.model_cards],
@@ -127,6 +150,12 @@ def as_data(said: Statement | None) -> dict[str, Any]:
 def _notes(part: Part) -> Iterator[str]:
     done = part.done
     yield from (ARMS, SETTING, COMPLETE, COUNTED)
+    if part.runs["quality.ua"].notna().any() and part.runs["quality.tow"].isna().all():
+        yield NO_RETRAIN
+    elif not part.runs["scenario"].str.startswith("class:").all():
+        yield OF_A_STUDY
+    if part.runs["origins.original.name"].notna().any():
+        yield UNSEEN
     if done.empty:
         yield NOTHING_COMPLETED
     elif pd.to_numeric(done["completion.joules"]).isna().all():

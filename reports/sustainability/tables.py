@@ -1,4 +1,4 @@
-"""The tables of the sustainability statement: one request, a thousand, where the energy comes from, search, samples."""
+"""The tables of the sustainability statement: one request, a thousand, where the energy comes from, search."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,12 @@ from reports.tables.table import MISSING, Table, number, spread
 
 ACCOUNTED = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}
 REQUESTS = 1000
-RATES = {"rate.lr": "learning rate", "rate.eps": "size of the perturbation"}
+RATES = {
+    "rate.lr": "learning rate",
+    "rate.eps": "size of the perturbation",
+    "batch_size": "samples a step",
+    "rate.tail": "of the network",
+}
 NO_MAKING = "M, the emissions of making the hardware, is not included."
 
 
@@ -33,7 +38,7 @@ def request_table(part: Part) -> Table:
         figures = {column: arm.done[column] for column in columns.values()}
         figures["co2e"] = 1000 * figures["co2e"]
         cells = (spread(values, ".2g") for values in figures.values())
-        rows.append((arm.setting, arm.arm, arm.complete, *cells, *_peaks(arm.runs)))
+        rows.append((arm.setting, arm.name, arm.complete, *cells, *_peaks(arm.runs)))
     heads = (
         "setting",
         "arm",
@@ -69,20 +74,27 @@ def rate_table(part: Part) -> Table | None:
         (
             arm.setting,
             arm.arm,
-            *(" or ".join(f"{rate:g}" for rate in arm.runs[name].dropna().unique()) or MISSING for name in RATES),
+            *(_each(arm.runs[name]) for name in RATES),
         )
         for arm in known
     ]
     matched = f"{MATCHED} runs with {ZEROTH}'s rate times the root of the number of parameters. "
+    training = "; ".join(part.quoted.training)
+    trained = f"Models that are not from files are trained by the profile's [unlearning.training] ({training}). "
     note = (
-        "The original and Retrain are trained by the profile's [unlearning.training] "
-        f"({'; '.join(part.quoted.training)}). {matched if any(arm.arm == MATCHED for arm in known) else ''}"
+        f"{trained if training else ''}{matched if any(arm.arm == MATCHED for arm in known) else ''}"
         "Everything else is in the profile, which stands in this statement as it was read, and in the options of the "
         "command, which is named with the origin. The code of a model or an arm that does not come with the suite is "
         "not on record."
     )
     columns = ("setting", "arm", *RATES.values())
     return Table("What each arm was run with", note, columns, tuple(rows)) if rows else None
+
+
+def _each(values: pd.Series) -> str:
+    """The different values of a column."""
+    known = values.dropna().unique()
+    return " or ".join(value if isinstance(value, str) else f"{value:g}" for value in known) or MISSING
 
 
 def thousand_table(part: Part) -> Table:
@@ -93,7 +105,7 @@ def thousand_table(part: Part) -> Table:
         grams = REQUESTS * arm.done["co2e"]
         hours = REQUESTS * pd.to_numeric(arm.done["completion.seconds"]) / 3600
         cells = (spread(values, ".2g") for values in (kwh, grams, hours))
-        rows.append((arm.setting, arm.arm, arm.complete, *cells))
+        rows.append((arm.setting, arm.name, arm.complete, *cells))
     note = (
         "The figures of one request times a thousand: mean, and least to greatest over the seeds that completed. To "
         "erase again from a model that was changed already was not measured. Attempts that did not complete are in "
@@ -113,7 +125,7 @@ def basis_table(part: Part) -> Table | None:
         shares = (_share(known, name) for name in ACCOUNTED)
         window = spread(known["energy.window_s"], ".1f")
         grid = f"{number(known['intensity'].mean(), '.0f')} ({distinct(known['energy.country'])})"
-        rows.append((arm.setting, arm.arm, distinct(known["energy.basis"]), *shares, window, grid))
+        rows.append((arm.setting, arm.name, distinct(known["energy.basis"]), *shares, window, grid))
     heads = tuple(f"{name}, J" for name in ACCOUNTED.values())
     columns = ("setting", "arm", "basis", *heads, "window, s", "grid, g CO2e/kWh")
     note = (
@@ -141,7 +153,7 @@ def search_table(part: Part) -> Table | None:
         (
             cost.method,
             number(cost.seconds, ".3g"),
-            f"{cost.forward_equivalents:,.0f}",
+            f"{cost.sample_forwards:,.0f}",
             MISSING if cost.joules is None else number(cost.joules, ".2g"),
             cost.basis or MISSING,
         )
@@ -152,28 +164,5 @@ def search_table(part: Part) -> Table | None:
         "What finding the learning rates took, all scenarios together: once for a kind of model and data, and in none "
         "of the figures above. It includes the evaluations of the pilot runs."
     )
-    columns = ("arm", "time, s", "forward-equivalents", "energy, J", "basis")
+    columns = ("arm", "time, s", "sample-forwards", "energy, J", "basis")
     return Table("The search for learning rates", note, columns, rows) if rows else None
-
-
-def erased_table(part: Part) -> Table | None:
-    """Which samples were to be forgotten, by seed; None where that is not on record."""
-    known = part.runs.dropna(subset=["erased.samples"]).drop_duplicates(["setting", "seed"])
-    rows = tuple(
-        (
-            str(case["setting"]),
-            str(case["seed"]),
-            str(case["dataset"]),
-            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}",
-            str(case["erased.digest"]),
-        )
-        for _, case in known.iterrows()
-    )
-    note = (
-        "The hash names the samples: SHA-256 over the fingerprint of the data and the samples' indices in the training "
-        "data, ascending, joined by line feeds. The fingerprint is SHA-256 over the classes, every pixel and every "
-        "label, as ImageData.fingerprint of bench/workloads/datasets.py has it."
-    )
-    return (
-        Table("What was to be forgotten", note, ("setting", "seed", "data", "samples", "hash"), rows) if rows else None
-    )

@@ -1,15 +1,18 @@
 """The tables of whole erasures: verdicts, quality, cost, what came after."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from reports.data.arms import ASCENTS, RETRAIN
+from bench.record import DEPTH_MARGIN, SHOTS
+from reports.data.arms import ASCENTS, FIRST, RETRAIN
 from reports.data.claims import LEAST_SEEDS, Claim, t_interval
-from reports.data.erasures import SHARED, ArmRuns, by_arm
-from reports.data.glossary import COMPLETE, RETRAIN_BATCH, distinct
+from reports.data.erasures import SHARED, ArmRuns, by_arm, by_setting
+from reports.data.glossary import COMPLETE, PROBE, RETRAIN_BATCH, SAMPLE_FORWARDS, distinct
+from reports.data.load import DEPTH, shots_of
 from reports.data.part import Part
 from reports.data.points import at_time
 from reports.tables.table import MISSING, Table, interval_text, number, spread
@@ -66,19 +69,82 @@ def quality_table(part: Part) -> Table | None:
     return _arm_table(part.arms, "Quality at completion", note, lambda arm: _spreads(arm.done, columns))
 
 
+def depth_table(part: Part) -> Table | None:
+    """What a probe finds of a forgotten class in the original, in Retrain and in what each arm left."""
+    shots = shots_of(part.runs)
+    rows = []
+    for setting, arms in by_setting(part.arms):
+        done = pd.concat([one.done for one in arms.values()])
+        seeds = done[done.filter(regex=f"{re.escape(DEPTH)}.*original").notna().any(axis=1)].drop_duplicates("seed")
+        if seeds.empty:
+            continue
+        models = [("original", seeds, "original"), (RETRAIN, seeds, "retrained")]
+        models += [(one.name, one.done, "model") for arm, one in arms.items() if arm != RETRAIN]
+        for name, runs, whose in models:
+            figures = (spread(runs[f"{DEPTH}{count}.{whose}"], ".1f") for count in shots)
+            rows.append((setting, name, *figures))
+    note = (
+        f"{PROBE} Mean, and least to greatest over the seeds that completed, in percent. It does not see the model's "
+        "own answers: where it finds as much as in the original, the class was hidden in the last layer and nothing "
+        f"else; the nearer to {RETRAIN}, the deeper it was forgotten."
+    )
+    columns = ("setting", "model", *(f"{count} shots" for count in shots))
+    return Table("What the network still knows", note, columns, tuple(rows)) if rows else None
+
+
+def frontier_table(part: Part) -> Table | None:
+    """The arms of the figure, and of the points of their searches those that no other beats."""
+    shown = part.frontier[part.frontier["measured"] | part.frontier["front"]]
+    ordered = shown.sort_values(["measured", "forwards"], ascending=[False, True], kind="stable")
+    rows = tuple(
+        (
+            str(setting),
+            str(point["method"]),
+            "results" if point["measured"] else "search",
+            f"{point['n']}",
+            number(point["batch_size"], ".0f"),
+            str(point["tail"]),
+            *(MISSING if pd.isna(point[name]) else f"{point[name]:g}" for name in ("lr", "eps")),
+            number(point["forwards"], ".3g"),
+            _ranged(*(point[name] for name in ("mean", "low", "high"))),
+            number(point["depth"], ".1f"),
+            "yes" if point["front"] else "no",
+        )
+        for setting, of_setting in ordered.groupby("setting", sort=False)
+        for _, point in of_setting.iterrows()
+    )
+    columns = (
+        *("setting", "arm", "from", "runs", "samples a step", "of the network", "learning rate", "eps"),
+        *("sample-forwards", "ToW", f"probe, {SHOTS} shots", "on the line"),
+    )
+    note = (
+        f"To T*, means over the runs; for ToW with the least and the greatest of the seeds. {SAMPLE_FORWARDS} The "
+        "probe finds so many percent of a forgotten class in the features; a point where that is over "
+        f"{DEPTH_MARGIN:g} points more than after {FIRST} hides the class and is on no line. On the line are the "
+        "points that no other of the same order, first or zeroth, beats: none takes no more sample-forwards, comes to "
+        "no less and is better in one of them. Of a search only those are here; its seeds are pilot ones that no "
+        "result uses, and a point counts if every run of it completed."
+    )
+    return Table("Cost and ToW", note, columns, rows) if rows else None
+
+
+def _ranged(mean: float, low: float, high: float) -> str:
+    return f"{mean:.3f}" if low == high else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
 def cost_table(part: Part) -> Table | None:
     """What it took to get to completion, and as a share of Retrain's cost with the same seed."""
     columns = {
         "steps": ("completion.step", ".0f"),
-        "forwards": ("completion.forward_equivalents", ".0f"),
+        "sample-forwards": ("completion.sample_forwards", ".0f"),
         "time, s": ("completion.seconds", ".3g"),
         "energy, J": ("completion.joules", ".3g"),
         "peak, MiB": ("mib", ".2f"),
     }
     shares = {f"{name} over Retrain's": (f"{column} share", ".2g") for name, column in SHARED.items()}
     note = (
-        "To T*: mean, and least to greatest over the seeds that completed. Forwards are forward-equivalents: a forward "
-        f"pass of one batch counts 1, a backward pass 2. The peak is that of live tensors in a step. {RETRAIN_BATCH} "
+        f"To T*: mean, and least to greatest over the seeds that completed. {SAMPLE_FORWARDS} The peak is that of live "
+        f"tensors in a step. {RETRAIN_BATCH} "
         "T* is known to an evaluation, some 5 % or a step. The shares are of Retrain's figure with the same seed. "
         "Evaluations along the way count into none of it. The outcome is how the whole run ended, which goes on after "
         "completion."
@@ -151,7 +217,7 @@ def pareto_table(part: Part) -> Table | None:
     rows = tuple(
         (
             setting,
-            arm,
+            part.names[setting, arm],
             f"{point['mib']:.2f}",
             f"{point['mean']:.1f} ({point['low']:.1f} to {point['high']:.1f})",
             "yes" if point["front"] else "no",
@@ -173,7 +239,7 @@ def curve_table(part: Part, columns: Sequence[str], ascents: bool = True) -> Tab
     for setting, arm, of_arm in by_arm(part.ascents if ascents else part.others):
         runs = [run for _, run in of_arm.groupby("seed")]
         cells = [cell for column in columns for cell in _medians(runs, column)]
-        rows.append((setting, arm, f"{len(runs)}", *cells))
+        rows.append((setting, part.names[setting, arm], f"{len(runs)}", *cells))
     heads = [f"{column.replace('_', ' ')} at {time:g} T*" for column in columns for time in TIMES]
     note = "Medians over the seeds; in brackets how many of them last so long, if not all do."
     what = " and ".join(column.replace("_", " ") for column in columns).capitalize()
@@ -195,7 +261,7 @@ def _arm_table(
     arms: Sequence[ArmRuns], title: str, note: str, cells: Callable[[ArmRuns], dict[str, str]]
 ) -> Table | None:
     """A row for every arm in every setting: how many runs were complete, and `cells` of them."""
-    rows = [{"setting": one.setting, "arm": one.arm, "complete": one.complete} | cells(one) for one in arms]
+    rows = [{"setting": one.setting, "arm": one.name, "complete": one.complete} | cells(one) for one in arms]
     return Table(title, note, tuple(rows[0]), tuple(tuple(row.values()) for row in rows)) if rows else None
 
 

@@ -1,6 +1,6 @@
 """Where the results come from: machine, versions, commit and command."""
 
-from bench.record import Run
+from bench.record import Inventory, Run
 from reports.data.load import Results
 from reports.tables.table import MISSING, Table
 
@@ -15,6 +15,7 @@ def machine_table(results: Results) -> Table:
                 "profile": run.profile,
                 "command": run.command,
                 "started": run.started,
+                **{f"data: {found.dataset}": _held(found) for found in run.data},
                 "commit": commit_text(run, "not a git checkout"),
                 "processor": f"{machine.processor}, {machine.cores} cores",
                 "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
@@ -31,6 +32,13 @@ def machine_table(results: Results) -> Table:
     rows = tuple((name, *(of_run.get(name, MISSING) for of_run in facts)) for name in names)
     heads = (f"run {index + 1}" for index in range(len(facts)))
     return Table("Where it comes from", "", ("fact", *heads), rows)
+
+
+def _held(found: Inventory) -> str:
+    """How many samples of how many classes a data set held, and what was left out of it."""
+    counted = f"{sum(found.train.values()):,} training and {sum(found.test.values()):,} test samples"
+    left_out = "".join(f"; left out: {len(names)} ({reason})" for reason, names in found.left_out.items())
+    return f"{counted} of {len(found.train)} classes{left_out}"
 
 
 def commit_text(run: Run, unknown: str = "unknown") -> str:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.record import DEPTH_MARGIN
 from reports.data.arms import FIRST, ZEROTH
-from reports.data.glossary import distinct, listed
+from reports.data.glossary import SAMPLE_FORWARDS, distinct, listed
 from reports.data.part import Part
-from reports.data.side_by_side import ENERGY, FIGURES, TIME, Figure, SideBySide
+from reports.data.side_by_side import DEPTH, ENERGY, FIGURES, FORWARDS, TIME, TOW, CostTest, Figure, SideBySide
 from reports.tables.table import MISSING, Table, number, range_text
 
 TITLE = f"{ZEROTH} and {FIRST} side by side"
+COST_BARS = "The bars of an erasure's cost"
 MOST_SETTINGS = 4  # that have sentences of their own
 
 
@@ -21,7 +23,8 @@ class Compared:
     """Settings that one sentence is of: one, or, where they are many, all; of many, the least and the greatest figure.
 
     Attributes:
-        where: the setting, with the number of its seeds, if not all; or how many settings.
+        where: the setting, with the number of its seeds, if not all, and the two as they were run, if not by the names
+            alone; or how many settings.
         settings: with at least one seed with which both completed.
     """
 
@@ -88,14 +91,50 @@ def side_by_side_table(part: Part) -> Table | None:
     rows = tuple(row for both in part.side_by_side for row in _rows(both))
     note = (
         "Means over the seeds with which both completed and have the figure. To the right, a cost as a ratio and what "
-        "it bought as a difference. The tables below have every arm, with its spread."
+        f"it bought as a difference. {SAMPLE_FORWARDS} The tables below have every arm, with its spread."
     )
     columns = ("setting", "figure", ZEROTH, FIRST, f"{ZEROTH} against {FIRST}", "seeds")
     return Table(TITLE, note, columns, rows) if rows else None
 
 
+def cost_bar_table(part: Part) -> Table | None:
+    """The bars of an erasure's cost, and whether they are met; None where the profile has none."""
+    rows = tuple(_bar_row(test) for test in part.cost_bars)
+    note = (
+        "Means over the seeds with which both completed; the bars stood in the profile before the run. "
+        f"{SAMPLE_FORWARDS} ToW and what a probe finds are differences: the former at most the bar's margin below, the "
+        f"latter at most {DEPTH_MARGIN:g} points above."
+    )
+    columns = ("setting", "arm", "over", "sample-forwards", "bar", "energy", "bar", "ToW", "probe", "seeds", "")
+    return Table(COST_BARS, note, columns, rows) if rows else None
+
+
+def _bar_row(test: CostTest) -> tuple[str, ...]:
+    means, bar = test.both.means, test.bar
+    return (
+        test.both.setting,
+        *test.both.names,
+        number(means[FORWARDS].ratio, ".2f"),
+        f"at most {bar.sample_forwards:g}",
+        number(means[ENERGY].ratio, ".2f"),
+        f"at most {bar.joules:g}" if bar.joules else MISSING,
+        number(means[TOW].difference, "+.3f"),
+        number(means[DEPTH].difference, "+.1f"),
+        f"{means[FORWARDS].seeds} of {test.both.seeds}",
+        _verdict(test),
+    )
+
+
+def _verdict(test: CostTest) -> str:
+    if test.met is None:
+        return MISSING
+    return "met" if test.met else f"missed: {listed(name for name, held in test.held.items() if not held)}"
+
+
 def _where(one: SideBySide) -> str:
-    return one.setting if one.both == one.seeds else f"{one.setting} ({one.both} of {one.seeds} seeds)"
+    some = [] if one.both == one.seeds else [f"{one.both} of {one.seeds} seeds"]
+    how = [] if one.names == (ZEROTH, FIRST) else [" against ".join(one.names)]
+    return f"{one.setting} ({'; '.join([*how, *some])})" if some or how else one.setting
 
 
 def _span(values: Sequence[float], form: str) -> str:
@@ -104,6 +143,8 @@ def _span(values: Sequence[float], form: str) -> str:
 
 def _rows(both: SideBySide) -> Iterator[tuple[str, ...]]:
     seeds = f"{both.both} of {both.seeds}"
+    if both.names != (ZEROTH, FIRST):
+        yield (both.setting, "run as", *both.names, "", seeds)
     yield (both.setting, "complete", *both.complete, "", seeds)
     for figure in FIGURES:
         means = both.means[figure]
@@ -121,4 +162,4 @@ def _against(both: SideBySide, figure: Figure) -> str:
     if figure.ratio:
         ratio = number(means.ratio, figure.ratio)
         return ratio if ratio == MISSING else f"{ratio} times"
-    return number(means.ours - means.theirs, f"+{figure.form}")
+    return number(means.difference, f"+{figure.form}")

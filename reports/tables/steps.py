@@ -17,6 +17,13 @@ THREE_LEDGERS = (
     "handed out, kernel scratch included; what the operating system saw of a process, Python and torch included."
 )
 BARS = "The bars of step time"
+AGAINST_FLOAT32 = {
+    "memory.tensor_peak_bytes": "peak of live tensors",
+    "memory.allocator_peak_bytes": "of the allocator",
+    "memory.process_peak_bytes": "of the process",
+    "time.step_s": "time",
+    "energy.joules_per_step": "energy",
+}
 FORECAST = "A peak marked as a forecast was not measured: it follows from the shapes of the tensors alone."
 
 
@@ -75,13 +82,31 @@ def bar_table(part: Part) -> Table | None:
             str(test.batch_size),
             f"{test.bar.method} over {test.bar.over}",
             number(test.ratio, ".2f"),
+            MISSING if test.quartiles is None else "{:.2f} to {:.2f}".format(*test.quartiles),
             test.rule,
             {True: "met", False: "missed", None: MISSING}[test.met],
         )
         for test in part.bars
     )
     note = "Ratios as in the table of times; the bars stood in the profile before the run."
-    return Table(BARS, note, ("model", "batch", "time of", "ratio", "bar", ""), rows) if rows else None
+    return Table(BARS, note, ("model", "batch", "time of", "ratio", "quartiles", "bar", ""), rows) if rows else None
+
+
+def dtype_table(part: Part) -> Table | None:
+    """What half precision does to a step, a row a case that was run in float32, too; None where none was."""
+    cases = {(row["model"], row["batch_size"], row["method"]): row for _, row in part.steps.iterrows()}
+    rows = []
+    for (model, batch, arm), row in cases.items():
+        exact = cases.get((model.removesuffix(f" {row['dtype']}"), batch, arm))
+        if exact is not None and row["dtype"] != "float32":
+            shares = (ratio(value_of(row, column), value_of(exact, column)) for column in AGAINST_FLOAT32)
+            rows.append((model, str(batch), arm, *(number(share, ".2f") for share in shares)))
+    note = (
+        f"{_images(part)} The figure in half precision, divided by the same in float32. Passes run in half precision "
+        "by torch's autocast; parameters, gradients and noise are float32, and weights are cast anew in each pass."
+    )
+    columns = ("model", "batch", "arm", *AGAINST_FLOAT32.values())
+    return Table("Half precision against float32", note, columns, tuple(rows)) if rows else None
 
 
 def memory_comparison(part: Part, ledger: str = "tensor") -> Table | None:

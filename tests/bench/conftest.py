@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 import bench.run.suite  # noqa: F401  (pytester unloads what a run in this process imports; torch does not survive that)
 from bench.base.paths import ROOT
 from bench.base.progress import Progress
+from bench.erase import example
 from bench.erasure.erasure import Erasure, prepare_erasure
 from bench.profiles import Profile, Training, UnlearningPlan
 from bench.run.materials import Materials
@@ -66,6 +68,14 @@ def erasure_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Eras
         return erasure
 
     return prepare
+
+
+@pytest.fixture(scope="session")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos/, model.safetensors and forget.txt."""
+    folder = tmp_path_factory.mktemp("own")
+    example.make(folder)
+    return folder
 
 
 class Here:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.arms.table import lend
 from bench.profiles import Profile, ProfileError, available_profiles, load_profile
 from bench.run.preflight import check_country, check_hyperparameters, check_names
 
@@ -53,7 +54,11 @@ def write(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", available_profiles())
-def test_every_profile_that_ships_is_valid(name: str) -> None:
+def test_every_profile_that_ships_is_valid(
+    name: str, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own-model").symlink_to(own)  # what the profile of that name is about
+    monkeypatch.chdir(tmp_path)
     profile = load_profile(name)
     check_names(profile)
     check_hyperparameters(profile)
@@ -93,7 +98,7 @@ def test_the_quick_profile_is_what_the_issue_promises() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("batch_sizes", "batchsizes", r"unknown key 'step.0.batchsizes'; choose from: batch_sizes, image_size"),
+        ("batch_sizes", "batchsizes", r"unknown key 'step.0.batchsizes'; choose from: batch_sizes, dtype, image_size"),
         (
             "epochs = 1",
             "epochs = 1\nepoch = 2",
@@ -110,7 +115,7 @@ def test_the_quick_profile_is_what_the_issue_promises() -> None:
         (
             "{ lr = 1e-3 }",
             "{ lr = 1e-3, epsilon = 1 }",
-            "'unlearning.0.hyperparameters.fo-ga.epsilon'; choose from: eps, lr",
+            "'unlearning.0.hyperparameters.fo-ga.epsilon'; choose from: batch_size, eps, lr, tail",
         ),
         ("{ lr = 1e-3 }", "1e-3", "unlearning.0.hyperparameters.fo-ga: "),
         ("{ lr = 1e-3 }", "{ lr = 1e-3, eps = 0 }", "unlearning.0.hyperparameters.fo-ga.eps: .* greater than 0"),
@@ -133,7 +138,7 @@ def test_a_bad_profile_is_told_in_one_line(write, old: str, new: str, words: str
         ('"zo-ga"]', '"zo"]', "unknown method 'zo' for step cases; choose from: forward, fo-ga, fo-ga-checkpoint"),
         ('"forward", ', '"retrain", ', "unknown method 'retrain' for step cases"),
         ('"retrain", "fo-ga"', '"forward"', "unknown method 'forward' for unlearning cases; choose from: retrain"),
-        ('"random:0.1"', '"random:2"', "unknown scenario 'random:2'; write class:K"),
+        ('"random:0.1"', '"random:1.5"', "unknown scenario 'random:1.5'; write class:K"),
         ('"random:0.1"', '"klass:3"', "unknown scenario 'klass:3'; write class:K"),
         ('country = "FRA"', 'country = "fra"', "no electricity data for country 'fra'; choose"),
         ('country = "FRA"', 'country = "XXX"', "no electricity data for country 'XXX'; choose"),
@@ -252,6 +257,83 @@ def test_seeds_for_tuning_alone_are_taken(write) -> None:
     assert (tuning.seeds, tuning.learning_rates) == ([100, 101], [1e-3, 1e-2])
 
 
+def tuned(write, hyperparameters: str, tuning: str = "") -> Profile:
+    """The profile with batch sizes of the arms' own."""
+    path = Path(write("batch_sizes = [8]", 'batch_sizes = "tuned"'))
+    path.write_text(path.read_text().replace("fo-ga = { lr = 1e-3 }", hyperparameters) + tuning)
+    return load_profile(str(path))
+
+
+def test_every_arm_may_have_a_batch_size_of_its_own(write) -> None:
+    """Retrain has that of its training; the arm that borrows a rate borrows batch size and tail, too."""
+    zo = 'zo-ga = { lr = 1e-4, eps = 1e-2, batch_size = 2, tail = "stage" }'
+    profile = tuned(write, f"fo-ga = {{ lr = 1e-3, batch_size = 4 }}\n{zo}")
+    plan = profile.unlearning[0].model_copy(update={"methods": ["retrain", "fo-ga", "fo-ga-matched"]})
+    profile = profile.model_copy(update={"unlearning": [plan]})
+    check_names(profile)
+    check_hyperparameters(profile)
+    profile = lend(profile)
+    cases = profile.unlearning_cases()
+    assert {case.method: case.batch_size for case in cases} == {"retrain": 64, "fo-ga": 4, "fo-ga-matched": 2}
+    assert all(case.batch_tuned for case in cases)
+    assert {case.setting for case in cases} == {"cnn digits own batch class:3", "cnn digits own batch random:0.1"}
+    assert all(profile.plan_of(case) is profile.unlearning[0] for case in cases)
+    assert profile.unlearning[0].hyperparameters["fo-ga-matched"].tail == "stage"
+
+
+def test_a_batch_size_that_is_yet_to_be_found_is_told(write) -> None:
+    profile = tuned(write, "fo-ga = { lr = 1e-3 }")
+    assert {case.method for case in profile.unlearning_cases()} == {"retrain"}
+    words = (
+        r'mine: batch_sizes = "tuned": add batch_size = ... to fo-ga in \[unlearning.hyperparameters\], or let .*tune'
+    )
+    with pytest.raises(ValueError, match=words) as error:
+        check_hyperparameters(profile)
+    assert "\n" not in str(error.value)
+
+
+def test_batch_sizes_are_tried_where_they_are_tuned_and_nowhere_else(write) -> None:
+    seeds, sizes = "\n[tuning]\nseeds = [100]\nlearning_rates = [1e-3]\n", "batch_sizes = [1, 4]\n"
+    found = tuned(write, "", seeds + sizes)
+    assert found.tuning is not None
+    assert {case.batch_size for case in found.pilot_cases(found.unlearning[0], found.tuning)} == {1}
+    with pytest.raises(
+        ProfileError, match=r'batch_sizes = "tuned" needs the batch_sizes to try: add them to \[tuning\]'
+    ):
+        tuned(write, "", seeds)
+    with pytest.raises(ProfileError, match=r'say batch_sizes = "tuned" in \[unlearning\], or leave them out'):
+        load_profile(write("[unlearning]", f"{seeds}{sizes}\n[unlearning]"))
+
+
+def test_a_batch_size_that_would_not_be_used_is_told(write) -> None:
+    with pytest.raises(ProfileError, match=r"fo-ga has a batch_size of its own, which takes batch_sizes = .tuned."):
+        load_profile(write("{ lr = 1e-3 }", "{ lr = 1e-3, batch_size = 4 }"))
+
+
+def test_a_tail_that_an_arm_does_not_move_is_told(write) -> None:
+    head = '"fo-ga-head"]\nseeds'
+    for tail in ("all", "layer"):
+        path = Path(write('"fo-ga"]\nseeds', head))
+        path.write_text(
+            path.read_text().replace("fo-ga = { lr = 1e-3 }", f'fo-ga-head = {{ lr = 1, tail = "{tail}" }}')
+        )
+        check_names(load_profile(str(path)))
+    path.write_text(path.read_text().replace('"layer"', '"stage"'))
+    with pytest.raises(ValueError, match="fo-ga-head moves the layer and nothing else: leave its tail = 'stage' out"):
+        check_names(load_profile(str(path)))
+
+
+def test_a_tail_that_an_arm_cannot_be_tried_on_is_told(write) -> None:
+    grid = "[tuning]\nseeds = [9]\nlearning_rates = [0.1]\narm_tails = { %s }\n[unlearning]"
+    check_names(load_profile(write("[unlearning]", grid % 'fo-ga-head = ["layer"], fo-ga = ["all", "block"]')))
+    with pytest.raises(ValueError, match="fo-ga-head moves the layer and nothing else: leave its tail = 'block' out"):
+        check_names(load_profile(write("[unlearning]", grid % 'fo-ga-head = ["block"]')))
+    with pytest.raises(ValueError, match=r"unknown method 'fo-gaa' for unlearning cases; choose from: .*fo-ga-tail"):
+        check_names(load_profile(write("[unlearning]", grid % 'fo-gaa = ["block"]')))
+    with pytest.raises(ProfileError, match=r"tuning\.arm_tails\.fo-ga\.0: Input should be 'all', 'stage',"):
+        load_profile(write("[unlearning]", grid % 'fo-ga = ["head"]'))
+
+
 def test_no_such_profile() -> None:
     with pytest.raises(ProfileError, match=r"no profile 'nope'; choose from: .*quick.*, or give a FILE.toml"):
         load_profile("nope")
@@ -289,6 +371,22 @@ over = "forward"
 batch_sizes = [{batch}]
 at_most = [1.0]
 """
+
+
+def test_a_bar_of_cost_is_of_two_arms_that_are_compared(write) -> None:
+    path = Path(write("", ""))
+    text = path.read_text()
+    bar = '[[rules.erasure_cost]]\nmethod = "{}"\nover = "retrain"\nsample_forwards = 2.0\n'
+    path.write_text(text + bar.format("fo-ga"))
+    assert load_profile(str(path)).rules.erasure_cost[0].tow_margin == 0.02
+    path.write_text(text + bar.format("salun"))
+    with pytest.raises(ProfileError, match=r"rules\.erasure_cost: no unlearning table has both salun and retrain"):
+        load_profile(str(path))
+    path.write_text(text + bar.format("fo-ga") + "watts = 3\n")
+    with pytest.raises(
+        ProfileError, match=r"unknown key .*watts.*; choose from: joules, method, over, sample_forwards"
+    ):
+        load_profile(str(path))
 
 
 def test_a_bar_is_of_a_step_that_is_timed(write) -> None:

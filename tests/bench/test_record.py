@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bench.record import Completion, Curve, Quality, Record, Rules, StepBar
+from bench.record import Completion, Curve, Quality, Record, Rules, StepBar, model_file
 from tests.reports.conftest import case
 
 TOW = Quality(ua=90, ra=99, ta=97, tow=0.9412)
@@ -75,3 +75,14 @@ def test_a_bar_has_a_number_for_every_batch_size_on_one_side(bounds: dict[str, o
 def test_one_table_of_bars_is_a_list_of_one() -> None:
     one = BAR | {"at_most": [1.3, 1.1]}
     assert Rules.model_validate({"step_time": one}) == Rules.model_validate({"step_time": [one]})
+
+
+def test_no_two_cases_share_a_models_file() -> None:
+    folders = "/".join(["ein Ordner für Fotos"] * 20)
+    scenarios = ["class:3", "class:a b", "class:a_b", "class:a:b", "files:a/b.txt", "files:a_b.txt"]
+    scenarios += ["files:a  b.txt", "files:a b.txt", f"files:{folders}/a.txt", f"files:{folders}/b.txt"]
+    names = [model_file(case(scenario=scenario)) for scenario in scenarios]
+    assert names[0] == "cnn-digits-b4-class_3-zo-ga-seed0.safetensors"
+    assert len(set(names)) == len(scenarios)
+    assert max(len(name.encode()) for name in names) <= 255
+    assert not [name for name in names if set(name) & set("/: ")]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bench.record import (
     Quality,
     Record,
     Run,
+    Searched,
     Stability,
     StepEnergy,
     StepTime,
@@ -118,6 +120,7 @@ def unlearning_record(method: str, seed: int, completed: int | None = 10, outcom
                 seconds=1.5 if completed else None,
                 joules=20.0 if completed else None,
                 forward_equivalents=20.0 if completed else None,
+                sample_forwards=80.0 if completed else None,
             ),
             "curve": None if method == "retrain" else curve,
         }
@@ -137,6 +140,22 @@ def energy(steps: int, joules: float) -> StepEnergy:
         backend="test",
         country="FRA",
     )
+
+
+def searched(**changes: object) -> Searched:
+    """A point of zo-ga's search in the setting of `unlearning_record`, completed by both of its pilot runs."""
+    start = {
+        "setting": "cnn digits b4 class:3",
+        "method": "zo-ga",
+        "lr": 0.01,
+        "eps": 1e-3,
+        "batch_size": 4,
+        "tow": 0.7,
+        "completed": 2,
+        "runs": 2,
+        "sample_forwards": 100.0,
+    }
+    return Searched.model_validate(start | changes)
 
 
 def stable(record: Record, **figures: object) -> Record:
@@ -206,7 +225,7 @@ def run_on(machine: Machine, profile: str = "test") -> Run:
         dirty=False,
         machine=machine,
         fingerprint="f",
-        tuning=(TuningCost(method="zo-ga", seconds=60, forward_equivalents=1000, joules=300, basis="estimated"),),
+        tuning=(TuningCost(method="zo-ga", seconds=60, sample_forwards=8000, joules=300, basis="estimated"),),
     )
 
 
@@ -260,10 +279,10 @@ def write_json(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def part_of(write_json: Write) -> PartOf:
-    """What records of one run on one device say."""
+    """What records of one run on one device say, and points of its search."""
 
-    def of(records: Iterable[Record] | None = None) -> Part:
+    def of(records: Iterable[Record] | None = None, *found: Searched) -> Part:
         (part,) = parts(load([write_json(records)]))
-        return part
+        return replace(part, run=part.run.model_copy(update={"searched": found}))
 
     return of

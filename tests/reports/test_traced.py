@@ -126,11 +126,11 @@ def of(column: str, factor: float = 1.0) -> Callable[[pd.DataFrame, pd.DataFrame
 BY_ARM = {
     "Cost to completion": {
         "steps": (of("completion.step"), spread, ".0f"),
-        "forwards": (of("completion.forward_equivalents"), spread, ".0f"),
+        "sample-forwards": (of("completion.sample_forwards"), spread, ".0f"),
         "time, s": (of("completion.seconds"), spread, ".3g"),
         "energy, J": (of("completion.joules"), spread, ".3g"),
         "peak, MiB": (of("mib"), spread, ".2f"),
-        "forwards over Retrain's": (share("completion.forward_equivalents"), spread, ".2g"),
+        "sample-forwards over Retrain's": (share("completion.sample_forwards"), spread, ".2g"),
         "time over Retrain's": (share("completion.seconds"), spread, ".2g"),
         "energy over Retrain's": (share("completion.joules"), spread, ".2g"),
         "peak over Retrain's": (share("mib"), spread, ".2g"),
@@ -240,10 +240,12 @@ def test_the_sentences_follow_from_the_csv(quick_report: Path, csv: pd.DataFrame
         ours, theirs = (cases[cases["method"] == arm] for arm in ("zo-ga", "fo-ga"))
         cost, quality = (found[name, setting] for name in ("cost", "quality"))
         retrained = cases[cases["method"] == "retrain"]
-        steps, joules, peak = (
-            ours[column].mean() / theirs[column].mean() for column in ("completion.step", "completion.joules", "mib")
+        steps, samples, joules, peak = (
+            ours[column].mean() / theirs[column].mean()
+            for column in ("completion.step", "completion.sample_forwards", "completion.joules", "mib")
         )
-        assert f"zo-ga takes {shown(steps, '.2g')} times the steps and {shown(joules, '.2g')} times" in cost["text"]
+        assert f"zo-ga takes {shown(steps, '.2g')} times the steps, {shown(samples, '.2g')} times the" in cost["text"]
+        assert f"the sample-forwards and {shown(joules, '.2g')} times the energy" in cost["text"]
         assert f"of fo-ga, with {peak:.2f} times the live tensors; " in cost["text"]
         of_retrain = (shown(share("completion.joules")(arm, retrained).mean(), ".2g") for arm in (ours, theirs))
         assert "its energy is {} times Retrain's, fo-ga's {} times.".format(*of_retrain) in cost["text"]
@@ -342,11 +344,19 @@ def test_the_evidence_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame
         known = (arms[2][1]["quality.relearn_steps"] == 0).all()
         relearned = f"the number of steps in which fine-tuning brings the forget set back is {back}"
         nothing = "relearning shows nothing here, as a model that never saw the samples knows nearly all of them"
+        probed = ""
+        if "quality.depth.20.model" in cases and cases["quality.depth.20.model"].notna().any():
+            *most, last = [f"{runs['quality.depth.20.model'].mean():.1f} % after {arm}" for arm, runs in arms]
+            original = pd.concat([runs["quality.depth.20.original"] for _, runs in arms]).mean()
+            probed = (
+                f"; a linear probe from 20 samples a class, which finds {original:.1f} % of the class in the "
+                f"original's features, finds {', '.join(most)} and {last}"
+            )
         sentences.append(
             f"{setting}: the error on the forget set is {wrong}; the accuracy on the rest is {right}; the share of the "
             f"forget set that an attacker takes for unseen is {mia}; the loss tells the forgotten samples from unseen "
             f"ones with an AUC of {auc}, 0.5 being chance; "
-            f"{nothing if known else relearned}."
+            f"{nothing if known else relearned}{probed}."
         )
     assert part["evidence"] == sentences
 
@@ -355,15 +365,17 @@ def test_the_two_side_by_side_follow_from_the_csv(tables: dict[str, Rows], csv: 
     """Every row: the means of both, with their ratio or difference."""
     figures = {
         "steps to completion": ("completion.step", ".0f", ".2g"),
-        "forward-equivalents": ("completion.forward_equivalents", ".0f", ".2g"),
+        "sample-forwards": ("completion.sample_forwards", ".0f", ".2g"),
         "time, s": ("completion.seconds", ".3g", ".2g"),
         "energy, J (estimated)": ("completion.joules", ".3g", ".2g"),
         "peak of live tensors, MiB": ("mib", ".2f", ".2f"),
         "ToW": ("quality.tow", ".3f", ""),
         "RA, %": ("quality.ra", ".1f", ""),
+        "a probe of 20 samples a class finds, %": ("quality.depth.20.model", ".1f", ""),
         "time to collapse, T*": ("stability.collapse", ".2f", ""),
     }
     shares = {"energy over Retrain's": "completion.joules", "time over Retrain's": "completion.seconds"}
+    figures = {name: how for name, how in figures.items() if how[0] in csv and csv[how[0]].notna().any()}
     rows = tables["zo-ga and fo-ga side by side"]
     assert {row["figure"] for row in rows} == {*figures, *shares, "complete", "collapsed after completion"}
     for row in rows:
@@ -471,6 +483,7 @@ def test_what_was_erased_and_with_what_follows_from_the_csv(tables: dict[str, Ro
             str(case["seed"]),
             case["dataset"],
             f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}",
+            shown(case["erased.target"], ".1f"),
             case["erased.digest"],
         )
         for _, case in erased.iterrows()
@@ -491,12 +504,42 @@ def test_the_search_is_that_of_the_record(tables: dict[str, Rows]) -> None:
         [
             cost["method"],
             shown(cost["seconds"], ".3g"),
-            f"{cost['forward_equivalents']:,.0f}",
+            f"{cost['sample_forwards']:,.0f}",
             shown(cost["joules"], ".2g"),
             cost["basis"],
         ]
         for cost in tuning
     ]
+
+
+def test_the_frontier_follows_from_the_csv_and_the_search_of_the_record(
+    tables: dict[str, Rows], csv: pd.DataFrame
+) -> None:
+    """Every arm, and those points of the search that nothing of their order beats."""
+    searched = pd.DataFrame(json.loads(QUICK.read_text())["run"]["searched"])
+    runs = csv[(csv["completion.reached"] == True) & (csv["method"] != "retrain")]  # noqa: E712
+    rows = tables["Cost and ToW"]
+    for setting, of_setting in runs.groupby("setting", sort=False):
+        ours = [row for row in rows if row["setting"] == setting]
+        arms = {row["arm"]: row for row in ours if row["from"] == "results"}
+        assert set(arms) == set(of_setting["method"])
+        points = []
+        for arm, of_arm in of_setting.groupby("method"):
+            assert arms[str(arm)]["sample-forwards"] == shown(of_arm["completion.sample_forwards"].mean(), ".3g")
+            assert arms[str(arm)]["ToW"] == span(of_arm["quality.tow"], ".3f")
+            figures = (of_arm["completion.sample_forwards"].mean(), of_arm["quality.tow"].mean())
+            points.append((of_arm["rate.eps"].notna().all(), *figures))
+        tried = searched[(searched["setting"] == setting) & (searched["completed"] == searched["runs"])]
+        zeroth = tried["eps"].notna()
+        points += list(zip(zeroth, tried["sample_forwards"], tried["tow"], strict=True))
+        best = sorted(
+            (shown(cost, ".3g"), f"{tow:.3f}")
+            for order, cost, tow in points[len(arms) :]
+            if not any(o == order and c <= cost and t >= tow and (c, t) != (cost, tow) for o, c, t in points)
+        )
+        search = [row for row in ours if row["from"] == "search"]
+        assert sorted((row["sample-forwards"], row["ToW"]) for row in search) == best
+        assert len(best) > 3
 
 
 def test_every_column_is_explained(quick_report: Path) -> None:

@@ -2,16 +2,20 @@
 
 import itertools
 import math
+import weakref
 from statistics import fmean, stdev
 
+import numpy
 import pytest
 import torch
 from scipy.stats import kstest
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from zo_core import ZOSGD, GaussianNoise, Noise, PooledNoise, RademacherNoise
-from zo_core.noise import LARGEST_POOL, NOISES
+from zo_core.noise import LARGEST_POOL, NOISES, _generator
+from zo_core.streams import integers
 
 every_noise = pytest.mark.parametrize("kind", [PooledNoise, GaussianNoise, RademacherNoise])
 
@@ -155,6 +159,49 @@ def test_the_pool_is_normal(seed: int, parameters: int) -> None:
 def test_the_pool_grows_with_the_model(parameters: int, numbers: int) -> None:
     """N is the largest power of two that is at most a 32nd of the parameters, from 2^10 to 2^18."""
     assert len(pool(0, parameters)) == 3 * numbers
+
+
+@pytest.mark.parametrize("parameters", [1, 10_000_000])
+def test_a_pool_takes_at_most_twice_its_memory_while_it_is_made(parameters: int) -> None:
+    """By an independent count: the storages of everything that torch's operations return, while it is alive."""
+
+    class Count(TorchDispatchMode):
+        alive, peak = 0, 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.known: set[int] = set()
+
+        def gone(self, key: int, size: int) -> None:
+            self.known.discard(key)
+            self.alive -= size
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            result = func(*args, **(kwargs or {}))
+            for tensor in result if isinstance(result, tuple | list) else [result]:
+                if isinstance(tensor, torch.Tensor) and (key := tensor.untyped_storage()._cdata) not in self.known:
+                    size = tensor.untyped_storage().nbytes()
+                    self.known.add(key)
+                    weakref.finalize(tensor.untyped_storage(), self.gone, key, size)
+                    self.alive += size
+                    self.peak = max(self.peak, self.alive)
+            return result
+
+    noise = PooledNoise(0, parameters)
+    with Count() as count:
+        noise.direction([torch.zeros(1)], 0, 0, 0)
+    kept = 3 * noise.chunk_numbers * 4
+    assert kept < count.peak <= 2 * kept + 3 * 5056  # and the states of a generator
+
+
+def test_a_generator_is_a_mersenne_twister_whose_whole_state_is_hashed() -> None:
+    """numpy's, given the same 624 words, draws the same numbers, two of 32 bits for one of 64."""
+    words = numpy.array(integers(624, 3, 2**40, 5), dtype=numpy.uint32)
+    reference = numpy.random.MT19937()
+    reference.state = reference.state | {"state": {"key": words, "pos": 624}}
+    raw = reference.random_raw(2000).tolist()
+    pairs = [(first << 32 | second) % 2**40 for first, second in zip(raw[::2], raw[1::2], strict=True)]
+    assert torch.randint(2**40, (1000,), generator=_generator(3, 2**40, 5)).tolist() == pairs
 
 
 def test_chunks_of_each_dtype_have_windows_of_their_own() -> None:

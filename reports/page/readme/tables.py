@@ -15,7 +15,7 @@ MEANS = {
     "RA, %": ("quality.ra", ".1f"),
     "peak, MiB": ("mib", ".2f"),
     "steps": ("completion.step", ".0f"),
-    "forwards over Retrain's": (f"{SHARED['forwards']} share", ".2g"),
+    "sample-forwards over Retrain's": (f"{SHARED['sample-forwards']} share", ".2g"),
     ENERGY: (f"{SHARED['energy']} share", ".2g"),
     "relearn steps": ("quality.relearn_steps", ".0f"),
 }
@@ -23,7 +23,7 @@ MEANS = {
 
 def overview(part: Part) -> Table:
     """Every arm that was run: what it took and left at T*, and how many runs collapsed afterwards."""
-    rows = tuple((one.setting, one.arm, one.complete, *_figures(one)) for one in part.arms)
+    rows = tuple((one.setting, one.name, one.complete, *_figures(one)) for one in part.arms)
     basis = distinct(part.done["energy.basis"])
     means = (f"{name} ({basis})" if name == ENERGY else name for name in MEANS)
     columns = ("setting", "arm", "complete", "ToW (range)", *means, "collapsed")

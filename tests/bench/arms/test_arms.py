@@ -12,20 +12,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.arms.arm import Batch, Hyperparameters, Request, Steps
+from bench.arms.arm import begin as begin_arm
 from bench.arms.optimizers import ClippedSGD, MaskedSGD
-from bench.arms.table import CLIP, L1_STRENGTH, head, methods, methods_for
+from bench.arms.table import CLIP, L1_STRENGTH, methods, methods_for
+from bench.arms.tail import tail_of
 from bench.erasure.erasure import Erasure
 from bench.erasure.quality import Evaluation
 from bench.workloads.models import ImageSpec, build_model
-from zo_core import take_step
+from zo_core import ZOSGD, cross_entropy, take_step
 
 Of = Callable[[str], Erasure]
 
-FORGET_ALONE = ["fo-ga", "fo-ga-head", "fo-ga-clipped", "fo-ga-matched", "zo-ga", "zo-ga-clipped"]
+ON_ESTIMATE = ["zo-sign", "zo-momentum", "zo-adam"]
+FIRST_ORDER = ["fo-ga", "fo-ga-head", "fo-ga-tail", "fo-ga-clipped", "fo-ga-matched"]
+NORMALIZED = ["zo-ga-normalized", "zo-ga-fast"]
+OF_BLOCKS = ["zo-ga-blocks", "zo-ga-prefix"]
+FORGET_ALONE = [*FIRST_ORDER, "zo-ga", "zo-ga-clipped", *OF_BLOCKS, *NORMALIZED, *ON_ESTIMATE]
 RETAIN_ALONE = ["finetune", "l1-sparse"]
 PAIRS = ["fo-neggrad-plus", "zo-neggrad-plus", "random-label", "salun"]
-ARMS = [*FORGET_ALONE, *RETAIN_ALONE, *PAIRS]
-ZEROTH_ORDER = ["zo-ga", "zo-ga-clipped", "zo-neggrad-plus"]
+ARMS = [*FORGET_ALONE, *RETAIN_ALONE, *PAIRS, "subspace"]
+ZEROTH_ORDER = ["zo-ga", "zo-ga-clipped", "zo-neggrad-plus", *OF_BLOCKS, *NORMALIZED, *ON_ESTIMATE]
 
 
 def untouchable(what: str) -> Iterator[Batch]:
@@ -69,9 +75,7 @@ def request(
 
 
 def begin(name: str, given: Request) -> Steps:
-    start = methods.get(name).start
-    assert start is not None
-    return start(given)
+    return begin_arm(methods.get(name), given)
 
 
 def go(steps: Steps, model: nn.Module, count: int) -> list[float]:
@@ -262,6 +266,38 @@ def test_the_slope_that_a_clipped_zeroth_order_step_sees_is_bounded() -> None:
     assert abs((bounded.norm().item() / lr / CLIP) ** 2 / dimensions - 1) < 5 * math.sqrt(2 / dimensions)
 
 
+def test_the_fast_arm_is_zosgd_with_everything_that_makes_it_cheap_to_the_bit() -> None:
+    """And takes fewer passes: in a network of two layers, 16 blocks and 4 steps on a batch, two rounds of blocks."""
+    fast, plain = network(), network()
+    steps = begin("zo-ga-fast", request(fast, lr=0.01))
+    losses = go(steps, fast, 128)
+    optimizer = ZOSGD(
+        plain.parameters(), 0.01, eps=1e-4, maximize=True, seed=0, normalize=True, blocks=16, steps_per_batch=4
+    )
+    expected = [
+        take_step(optimizer, partial(cross_entropy, plain, *batch))
+        for batch in islice(batches(1), 32)
+        for _ in range(4)
+    ]
+    assert losses == expected
+    assert same(weights(fast), weights(plain))
+    assert steps.forwards is not None
+    assert 128 < steps.forwards() < 2 * 128
+
+
+def test_the_normalized_arm_steps_as_long_whatever_the_loss_is_multiplied_by() -> None:
+    """The first step is lr z exactly: g over the root of its own square."""
+    model = network()
+    start = weights(model)
+    go(begin("zo-ga-normalized", request(model, lr=0.01)), model, 1)
+    z = flat(moved_by(model, start)) / 0.01
+    assert 0.5 < z.square().mean() < 2
+    scaled = network()
+    steps = begin("zo-ga-normalized", request(scaled, lr=0.01))
+    go(replace(steps, objective=lambda *of: 1000 * cross_entropy(*of)), scaled, 1)
+    assert close(weights(scaled), weights(model))
+
+
 def test_neggrad_plus_goes_up_on_forget_and_down_on_retain() -> None:
     model, lr = network(), 0.1
     start = weights(model)
@@ -291,7 +327,7 @@ def test_zeroth_order_arms_build_no_graph(name: str) -> None:
 
     go(replace(steps, objective=watched), model, 2)
     assert graphs == [False] * 4  # two forward passes a step
-    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all((parameter.grad is None) is (name not in ON_ESTIMATE) for parameter in model.parameters())
 
 
 # Wrong labels
@@ -349,7 +385,7 @@ def test_salun_changes_the_half_with_the_largest_gradients_and_nothing_else() ->
     start = weights(model)
     pieces = list(zip(inputs.split(4), targets.split(4), strict=True))
     steps = begin("salun", request(model, forget_once=lambda: pieces))
-    assert steps.spent == 3 * 3  # forward 1 and backward 2, for each of three batches
+    assert steps.spent == steps.backward == 3  # for each of three batches
     assert same(weights(model), start)
     assert all(parameter.grad is None or not parameter.grad.any() for parameter in model.parameters())
     go(steps, model, 4)
@@ -389,19 +425,23 @@ def test_the_optimizer_holds_the_parameters_of_the_model_it_is_given(name: str) 
     model = build_model("cnn", ImageSpec(1, 8, 10), seed=0).eval()
     batch = torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64)
     optimizer = begin(name, request(model, repeat(batch), repeat(batch), lambda: [batch], classes=10)).optimizer
-    held = [parameter.data_ptr() for group in optimizer.param_groups for parameter in group["params"]]
-    owner = head(model) if name == "fo-ga-head" else model
-    assert held == [parameter.data_ptr() for parameter in owner.parameters()]
+    parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+    held = [parameter.data_ptr() for parameter in parameters if parameter.requires_grad]
+    moving = tail_of(model, methods.get(name).tail_of("all"))
+    least = 2 if name == "subspace" else 1  # dimensions: weights, but no biases
+    assert held == [parameter.data_ptr() for parameter in moving if parameter.dim() >= least]
 
 
 @pytest.mark.parametrize("name", ARMS)
 def test_a_step_changes_every_tensor_it_says_and_no_other(name: str) -> None:
-    """fo-ga-head the last layer, salun half of everything, the others everything."""
+    """fo-ga-head the last layer, subspace the weights, salun half of everything, the others everything."""
     model = network()
     start = weights(model)
-    go(begin(name, request(model)), model, 1)
+    steps = begin(name, request(model))
+    go(steps, model, steps.cycle)
     moved = [bool(value.any()) for value in moved_by(model, start)]
-    assert moved == ([False, False, True, True] if name == "fo-ga-head" else [True] * 4)
+    few = {"fo-ga-head": [False, False, True, True], "subspace": [True, False, True, False]}
+    assert moved == few.get(name, [True] * 4)
     assert close(start, weights(network()))
 
 
@@ -436,7 +476,7 @@ def test_the_original_is_never_changed(erasure_of: Of, name: str) -> None:
     before = [value.clone() for model in kept for value in model.state_dict().values()]
     moved = erased(erasure)
     assert not same(moved, weights(erasure.original))
-    erasure.follow(lambda batches: islice(batches, 3), horizon=0)
+    erasure.follow(erasure.fresh_model(), lambda batches: islice(batches, 3), horizon=0)
     assert same([value for model in kept for value in model.state_dict().values()], before)
     assert all(parameter.requires_grad for model in kept for parameter in model.parameters())
 
@@ -445,9 +485,31 @@ def test_what_an_erasure_spends_is_its_steps_and_its_preparation(erasure_of: Of)
     """SalUn's gradient of the whole forget set is a forward and a backward pass of every batch of it."""
     erasure = erasure_of("class:3")
     passes = math.ceil(len(erasure.split.forget) / erasure.case.batch_size)
-    assert of_arm(erasure, "salun").erase(erasure.fresh_model(), 2) == 3 * passes + 2 * 6
-    assert of_arm(erasure, "random-label").erase(erasure.fresh_model(), 2) == 2 * 6
-    assert of_arm(erasure, "zo-ga").erase(erasure.fresh_model(), 5) == 10
+    assert of_arm(erasure, "salun").erase(erasure.fresh_model(), 2)() == 3 * passes + 2 * 6
+    assert of_arm(erasure, "random-label").erase(erasure.fresh_model(), 2)() == 2 * 6
+    assert of_arm(erasure, "zo-ga").erase(erasure.fresh_model(), 5)() == 10
+
+
+def test_a_backward_pass_counts_by_the_part_of_the_network_that_it_goes_through(erasure_of: Of) -> None:
+    """Multiply-adds of a digit in the network's four layers, by hand; a zeroth-order step's second forward begins at
+    the tail, but in the first step: its first one is made twice, in one piece and in segments, and nothing is kept.
+    """
+    layers = [64 * 16 * 9, 64 * 16 * 32 * 9, 16 * 32 * 64 * 9, 256 * 10]
+    erasure = erasure_of("class:3")
+    passes = math.ceil(len(erasure.split.forget) / erasure.case.batch_size)
+    for tail, behind in (("layer", layers[3:]), ("block", layers[2:]), ("stage", layers[2:])):
+        share = sum(behind) / sum(layers)
+
+        def spent(name: str, steps: int, tail: str = tail) -> float:
+            run = of_arm(erasure, name)
+            run = replace(run, hyperparameters=replace(run.hyperparameters, tail=tail))
+            return run.erase(run.fresh_model(), steps)()
+
+        assert spent("fo-ga", 5) == pytest.approx(5 * (1 + 2 * share))
+        assert spent("fo-neggrad-plus", 5) == pytest.approx(5 * 2 * (1 + 2 * share))
+        assert spent("salun", 2) == pytest.approx((passes + 2 * 2) * (1 + 2 * share))
+        assert spent("fo-ga-head", 5) == 5
+        assert spent("zo-ga", 5) == pytest.approx(3 + 4 * (1 + share))
 
 
 class Watched:
@@ -483,8 +545,8 @@ class Watched:
 
 def samples(erasure: Erasure, found: Iterable[Batch]) -> list[int]:
     """Which training samples the images of these batches are: no two of the digits are equal."""
-    known = {image.numpy().tobytes(): place for place, image in enumerate(erasure.data.train_images)}
-    assert len(known) == len(erasure.data.train_labels)
+    known = {image.numpy().tobytes(): place for place, image in enumerate(erasure.data.train.images)}
+    assert len(known) == len(erasure.data.train.labels)
     return [known[image.numpy().tobytes()] for inputs, _ in found for image in inputs]
 
 
@@ -501,10 +563,10 @@ def test_no_sample_is_in_the_wrong_set(
     assert watched.forget or watched.retain
     assert set(samples(erasure, watched.forget)) <= set(forget)
     assert set(samples(erasure, watched.retain)) <= set(retain)
-    assert sorted(samples(erasure, watched.once)) == (sorted(forget) if name == "salun" else [])
+    assert sorted(samples(erasure, watched.once)) == (sorted(forget) if name in ("salun", "subspace") else [])
     for batches_of in (watched.forget, watched.retain):
         labels = torch.cat([targets for _, targets in batches_of]) if batches_of else torch.zeros(0)
-        assert labels.tolist() == erasure.data.train_labels[samples(erasure, batches_of)].tolist()
+        assert labels.tolist() == erasure.data.train.labels[samples(erasure, batches_of)].tolist()
     if name in FORGET_ALONE:
         assert set(samples(erasure, watched.forget)) == set(forget)  # 1,600 drawn of fewer than 150
 
@@ -518,8 +580,9 @@ def test_every_arm_of_a_seed_gets_the_same_batches(erasure_of: Of, monkeypatch: 
     forget, retain = samples(erasure, seen["fo-ga"].forget), samples(erasure, seen["finetune"].retain)
     assert len(forget) == len(retain) == 6 * 32
     for name in ARMS:
-        assert samples(erasure, seen[name].forget) == ([] if name in RETAIN_ALONE else forget)
-        assert samples(erasure, seen[name].retain) == ([] if name in FORGET_ALONE else retain)
+        drawn = forget[: 2 * 32] if name == "zo-ga-fast" else forget  # 4 steps on each
+        assert samples(erasure, seen[name].forget) == ([] if name in RETAIN_ALONE else drawn)
+        assert samples(erasure, seen[name].retain)[: 6 * 32] == ([] if name in FORGET_ALONE else retain)
     other = Watched("zo-ga", monkeypatch)
     erased(of_arm(erasure, "zo-ga", seed=6), 6)
     assert samples(erasure, other.forget) != forget
@@ -528,7 +591,7 @@ def test_every_arm_of_a_seed_gets_the_same_batches(erasure_of: Of, monkeypatch: 
 def test_the_followed_run_gets_the_batches_of_the_timed_one(erasure_of: Of, monkeypatch: pytest.MonkeyPatch) -> None:
     erasure, watched = of_arm(erasure_of("class:3"), "fo-ga"), Watched("fo-ga", monkeypatch)
     erased(erasure, 3)
-    erasure.follow(lambda batches: islice(batches, 3), horizon=0)
+    erasure.follow(erasure.fresh_model(), lambda batches: islice(batches, 3), horizon=0)
     seen = samples(erasure, watched.forget)
     assert len(seen) == 6 * 32
     assert seen[: 3 * 32] == seen[3 * 32 :]
@@ -565,7 +628,7 @@ def test_the_plan_says_which_mode_the_model_is_in(erasure_of: Callable[[str], Er
         modes.append(model.training)
         return look(model)
 
-    replace(erasure, evaluate=watch).follow(lambda batches: islice(batches, 2), horizon=0)
+    replace(erasure, evaluate=watch).follow(erasure.fresh_model(), lambda batches: islice(batches, 2), horizon=0)
     assert set(modes) == {train_mode}
     model = erasure.fresh_model()
     erasure.erase(model, 1)

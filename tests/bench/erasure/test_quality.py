@@ -1,14 +1,23 @@
 """Metrics against cases computed by hand."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
+from bench.arms.arm import Step
+from bench.arms.table import prepare_step
 from bench.erasure.membership import Confidences
-from bench.erasure.quality import Evaluation, Evaluator, curve, quality, tug_of_war
-from bench.workloads.datasets import ImageData
+from bench.erasure.quality import Evaluation, Evaluator, curve, evaluation_batch, per_sample, quality, tug_of_war
+from bench.instruments.stand_in import IDLE
+from bench.instruments.tensor_ledger import tensor_peak
+from bench.profiles import Preprocessing
+from bench.workloads.images.prepare import Means, prepare
+from bench.workloads.images.samples import ImageData, PerClass, RawData
+from bench.workloads.models import build_model
 from bench.workloads.splits import Split
 
 
@@ -68,9 +77,9 @@ class Constant(nn.Module):
 @pytest.fixture
 def data() -> ImageData:
     """Ten training images labelled 0 to 2 in turn, six test images likewise."""
-    return ImageData(
-        torch.zeros(10, 1, 2, 2), torch.arange(10) % 3, torch.zeros(6, 1, 2, 2), torch.arange(6) % 3, ("a", "b", "c")
-    )
+    train, test = torch.arange(10) % 3, torch.arange(6) % 3
+    raw = RawData(torch.zeros(10, 1, 2, 2), train, torch.zeros(6, 1, 2, 2), test, ("a", "b", "c"))
+    return prepare("constant", raw, 2, Means(Preprocessing(), PerClass(), Path(), print))
 
 
 def test_losses_and_accuracies_by_subset(data: ImageData) -> None:
@@ -137,3 +146,47 @@ def test_a_curve_has_none_where_a_value_is_not_finite() -> None:
     assert found.step == [0, 5]
     assert found.forget_loss == [0.1, None]
     assert found.retain_accuracy == [100, 10]
+
+
+@pytest.mark.parametrize(
+    ("step", "side", "expected"),
+    [(1, 224, 1), (4, 224, 4), (64, 224, 64), (1, 32, 21), (32, 32, 32), (1, 8, 341), (1, 2, 512), (1024, 2, 1024)],
+)
+def test_as_many_samples_as_a_step_takes_are_looked_at_at_once(step: int, side: int, expected: int) -> None:
+    """Or as 256 KiB of float32 pixels: 2**18 / (4 * 3 * side**2), but no more than 512 for that."""
+    assert evaluation_batch(step, torch.Size((3, side, side))) == expected
+
+
+@pytest.fixture
+def photographs() -> ImageData:
+    """24 training images of 3 x 96 x 96 in four classes, and 8 test images."""
+    generator = torch.Generator().manual_seed(0)
+    train, test = (torch.randn(n, 3, 96, 96, generator=generator) for n in (24, 8))
+    raw = RawData(train, torch.arange(24) % 4, test, torch.arange(8) % 4, ("a", "b", "c", "d"))
+    return prepare("photographs", raw, 96, Means(Preprocessing(), PerClass(), Path(), print))
+
+
+@torch.no_grad()
+def test_what_is_seen_does_not_depend_on_the_batch(photographs: ImageData) -> None:
+    model = build_model("resnet20", photographs.spec, 0).eval()
+    samples, some = photographs.train, torch.tensor([5, 3, 20, 7, 0])
+    images, labels = samples.images[some], samples.labels[some]
+    expected = F.cross_entropy(model(images), labels, reduction="none")
+    for batch_size in (1, 2, 512):
+        losses, hits = per_sample(model, samples, some, batch_size)
+        assert torch.allclose(losses, expected, atol=1e-5)
+        assert torch.equal(hits, (model(images).argmax(1) == labels).double())
+
+
+@pytest.mark.parametrize("arm", ["fo-ga", "zo-ga"])
+def test_an_evaluation_needs_no_more_memory_than_a_step(photographs: ImageData, arm: str) -> None:
+    """By the tensor ledger, beside the data: a step on two samples against all 32 in batches of two."""
+    model = build_model("resnet20", photographs.spec, 0).eval()
+    batch = photographs.train.images[:2], photographs.train.labels[:2]
+    step = tensor_peak(lambda: prepare_step(arm, model, batch, IDLE, classes=4)).total
+    order = torch.arange(24)
+    parts = Split(order[:6], order[6:], torch.arange(8), torch.arange(8), None)
+    look = Evaluator(photographs, parts, model, step=2)
+    looking = Step(lambda: look(model).test_loss, model, (), None)
+    data = sum(part.images.nbytes for part in (photographs.train, photographs.test))
+    assert tensor_peak(lambda: looking).total - data <= step

@@ -25,6 +25,7 @@ def with_dropout(spec: ImageSpec) -> nn.Module:
 @pytest.fixture
 def erasure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Erasure:
     monkeypatch.setitem(models._entries, "dropout-net", with_dropout)
+    monkeypatch.setitem(models._modules, "dropout-net", __name__)
     plan = PROFILE.unlearning[0].model_copy(update={"model": "dropout-net", "train_mode": True, "max_steps": 30})
     profile = PROFILE.model_copy(update={"unlearning": [plan]})
     progress = Progress(total=1)
@@ -40,7 +41,7 @@ def test_a_run_is_the_same_whatever_was_drawn_before(erasure: Erasure, method: s
     found = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        trajectory, _ = run.follow(lambda batches: batches, horizon=0.0)
+        trajectory, _ = run.follow(run.fresh_model(), lambda batches: batches, horizon=0.0)
         found.append(trajectory.evaluations)
     assert found[0] == found[1]
     model = run.fresh_model()
@@ -53,7 +54,7 @@ def test_other_seeds_draw_other_masks(erasure: Erasure) -> None:
     for seed in (0, 1):
         case = erasure.case.model_copy(update={"method": "fo-ga", "seed": seed})
         run = replace(erasure, case=case, hyperparameters=Hyperparameters(lr=1e-3, eps=1e-3, seed=0))
-        ends.append(run.follow(lambda batches: batches, horizon=0.0)[0].evaluations[-1])
+        ends.append(run.follow(run.fresh_model(), lambda batches: batches, horizon=0.0)[0].evaluations[-1])
     assert ends[0] != ends[1]
 
 
@@ -63,5 +64,5 @@ def test_a_run_takes_nothing_from_the_draws_of_others(erasure: Erasure) -> None:
     torch.manual_seed(5)
     undisturbed = torch.rand(3)
     torch.manual_seed(5)
-    run.follow(lambda batches: batches, horizon=0.0)
+    run.follow(run.fresh_model(), lambda batches: batches, horizon=0.0)
     assert torch.equal(torch.rand(3), undisturbed)

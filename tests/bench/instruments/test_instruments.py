@@ -317,6 +317,8 @@ def test_a_commit_and_whether_there_are_changes_on_top(tmp_path: Path) -> None:
     assert describe_commit(tmp_path) == (git("rev-parse", "HEAD"), False)
     (tmp_path / "new").touch()
     assert describe_commit(tmp_path) == (git("rev-parse", "HEAD"), True)
+    (tmp_path / "inside").mkdir()
+    assert describe_commit(tmp_path / "inside") == (None, None)  # it may be no part of the repository at all
 
 
 def test_no_commit_outside_git(tmp_path: Path) -> None:

@@ -26,11 +26,15 @@ from bench.gate.__main__ import main as gate_main
 from bench.instruments.energy import EnergyMeter
 from bench.instruments.machine import available_devices
 from bench.instruments.process_ledger import RESET
+from bench.instruments.stand_in import StandIn
+from bench.instruments.tensor_ledger import tensor_peak
 from bench.profiles import load_profile
 from bench.record import Completion, Erased, Rate, Record, Run
 from bench.run.json_option import DEFAULT_JSON
 from bench.run.materials import Materials
-from bench.workloads.datasets import ImageData, Source, datasets, digits, library
+from bench.workloads.datasets import Source, datasets, digits, library
+from bench.workloads.images.samples import RawData
+from bench.workloads.models import ImageSpec
 from tests.bench.conftest import Here
 from tests.bench.run.conftest import TINY, command, records, usage_error
 
@@ -100,10 +104,14 @@ def test_what_is_measured_is_there_and_what_is_not_has_a_reason(straight: Path) 
 
 def test_what_was_to_be_forgotten_can_be_found_again_by_whoever_has_the_data(straight: Path) -> None:
     data = library()("digits", 8)
-    threes = [index for index, label in enumerate(data.train_labels.tolist()) if label == 3]
-    digest = hashlib.sha256("\n".join([data.fingerprint, *map(str, threes)]).encode()).hexdigest()
+    threes = [index for index, label in enumerate(data.train.labels.tolist()) if label == 3]
+    lines = [f"{data.train.sha256(place)}  train/{place:05d}\n" for place in threes]
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    asked = Erased(samples=146, of=1437, digest=digest, target=10.0)
     for name, record in records(straight).items():
-        assert record.erased == (None if "step_cost" in name else Erased(samples=146, of=1437, digest=digest))
+        assert record.erased == (None if "step_cost" in name else asked)
+    run = Run.model_validate(json.loads(straight.read_text())["run"])
+    assert [f"{one.sha256}  {one.name}\n" for one in run.requests[digest]] == lines
 
 
 def test_what_an_arm_was_run_with_is_kept(straight: Path) -> None:
@@ -128,12 +136,44 @@ def test_the_search_behind_the_rates_is_charged_to_the_run(tmp_path: Path, here:
     assert Run.model_validate(json.loads(straight.read_text())["run"]).tuning == ()
 
 
+def test_every_arm_runs_with_its_own_batch_size_and_tail(tmp_path: Path, here: Here) -> None:
+    """They are in one setting, and each is charged by what it moves: for the last layer, little more than a forward.
+
+    The borrower has its lender's.
+    """
+    own = TINY.replace('["retrain", "fo-ga", "zo-ga"]', '["retrain", "fo-ga", "zo-ga", "fo-ga-matched"]')
+    own = own.replace("batch_sizes = [32]", 'batch_sizes = "tuned"')
+    own = own.replace("{ lr = 1e-2 }", '{ lr = 0.1, batch_size = 8, tail = "layer" }')
+    own = own.replace("zo-ga = { lr = 1e-3 }", 'zo-ga = { lr = 1e-3, batch_size = 16, tail = "block" }')
+    profile, target = tmp_path / "own.toml", tmp_path / "own.json"
+    profile.write_text(own)
+    code, said = here("--profile", profile, "-k", "test_unlearning", "--no-energy", f"--benchmark-json={target}")
+    assert code == 0, said
+    found = {record.case.method: record for record in records(target).values()}
+    assert {name: (record.case.batch_size, record.rate and record.rate.tail) for name, record in found.items()} == {
+        "retrain": (64, None),
+        "fo-ga": (8, "layer"),
+        "zo-ga": (16, "block"),
+        "fo-ga-matched": (16, "block"),
+    }
+    assert {record.case.setting for record in found.values()} == {"cnn digits own batch class:3"}
+    for name, least, most in (("fo-ga", 1, 1.02), ("zo-ga", 1.4, 1.6), ("fo-ga-matched", 1.9, 2.1)):
+        done = found[name].completion
+        assert done.reached
+        assert least * done.step < done.forward_equivalents < most * done.step + 2
+        assert done.sample_forwards == done.forward_equivalents * found[name].case.batch_size
+    stand_ins = [StandIn.of(found["fo-ga"].case, ImageSpec(1, 8, 10), None, tail=tail) for tail in ("layer", "all")]
+    layer, everything = (tensor_peak(stand_in.prepare).total for stand_in in stand_ins)
+    assert found["fo-ga"].memory.tensor_peak_bytes == layer < everything
+
+
 def test_retrain_is_charged_in_batches_of_the_erasures_size(straight: Path) -> None:
     """Two epochs over what is left of 1,437 digits without class 3, in batches of 64, which are two of 32."""
     record = records(straight)["test_unlearning[cnn-digits-b32-class:3-retrain-seed0]"]
     retained = 1437 - 146
     assert record.completion.step == 2 * math.ceil(retained / 64)
     assert record.completion.forward_equivalents == record.completion.step * 3 * 2
+    assert record.completion.sample_forwards == record.completion.step * 3 * 64
 
 
 def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
@@ -142,6 +182,7 @@ def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
         assert record.completion is not None
         assert record.completion.step is not None
         assert record.completion.forward_equivalents == cost * record.completion.step
+        assert record.completion.sample_forwards == cost * record.completion.step * 32
         assert record.curve is not None
         at = record.curve.step.index(record.completion.step)
         accuracy = record.curve.forget_accuracy
@@ -149,6 +190,7 @@ def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
         assert record.curve.step[-1] == 2 * record.completion.step or record.outcome == "diverged"
         assert record.quality is not None
         assert record.quality.ua == 100 - accuracy[at]
+        assert [probe.shots for probe in record.quality.depth] == [5, 20, 100]
         assert record.curve.distance[0] == 0 < record.curve.distance[at]
         assert record.stability is not None
         assert 0 < record.stability.collapse <= 1  # the horizon
@@ -162,13 +204,13 @@ def test_the_timed_erasure_repeats_the_run_that_was_followed(tmp_path: Path) -> 
     progress = Progress(total=1)
     erasure = prepare_erasure(case, Materials(profile, library(), tmp_path, progress))
     progress.close()
-    trajectory, spent = erasure.follow(lambda batches: batches, horizon=1.0)
+    trajectory, spent = erasure.follow(erasure.fresh_model(), lambda batches: batches, horizon=1.0)
     assert trajectory.completed
     assert spent == 2 * trajectory.steps[-1]
     model = erasure.fresh_model()
     for _ in range(2):
         erasure.reset(model)
-        assert erasure.erase(model, trajectory.completed) == 2 * trajectory.completed  # two forwards a step
+        assert erasure.erase(model, trajectory.completed)() == 2 * trajectory.completed  # two forwards a step
         assert erasure.evaluate(model) == trajectory.at_completion()
 
 
@@ -286,7 +328,7 @@ def test_a_class_without_test_data_lacks_two_figures_and_says_so(
 ) -> None:
     """The digits, but no 3 among the test images."""
 
-    def without_threes(source: Source) -> ImageData:
+    def without_threes(source: Source) -> RawData:
         data = digits(source)
         kept = data.test_labels != 3
         return replace(data, test_images=data.test_images[kept], test_labels=data.test_labels[kept])
@@ -318,11 +360,11 @@ def test_a_class_without_test_data_lacks_two_figures_and_says_so(
 def test_nothing_to_forget_or_to_keep_is_told_before_anything_runs(
     tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch, scenario: str, words: str
 ) -> None:
-    def lopsided(source: Source) -> ImageData:
+    def lopsided(source: Source) -> RawData:
         """Forty samples of one class, none of another, which has no test data either."""
         labels = torch.tensor([0] * 12 + [1] * 8)
         names = ("everything", "others", "nothing")
-        return ImageData(torch.randn(40, 1, 8, 8), torch.zeros(40).long(), torch.randn(20, 1, 8, 8), labels, names)
+        return RawData(torch.randn(40, 1, 8, 8), torch.zeros(40).long(), torch.randn(20, 1, 8, 8), labels, names)
 
     monkeypatch.setitem(datasets._entries, "lopsided", lopsided)
     (tmp_path / "odd.toml").write_text(TINY.replace('"digits"', '"lopsided"').replace("class:3", scenario))
@@ -649,7 +691,7 @@ def test_a_users_own_arm_takes_part_in_unlearning(tmp_path: Path, here: Here, mo
 def test_a_user_extends_both_registries_in_a_line(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(
         "import torch\n"
-        "from bench.workloads.datasets import ImageData, datasets\n"
+        "from bench.workloads.datasets import RawData, datasets\n"
         "from bench.workloads.models import models\n"
         "@models.register('my-net')\n"
         "def my_net(spec):\n"
@@ -658,7 +700,7 @@ def test_a_user_extends_both_registries_in_a_line(tmp_path: Path, here: Here, mo
         "@datasets.register('my-data')\n"
         "def my_data(source):\n"
         "    images, labels = torch.randn(40, 2, 8, 8), torch.arange(40) % 4\n"
-        "    return ImageData(images, labels, images, labels, ('a', 'b', 'c', 'd'))\n"
+        "    return RawData(images, labels, images, labels, ('a', 'b', 'c', 'd'))\n"
     )
     profile = TINY.replace('["cnn"]', '["my-net"]').replace('"digits"', '"my-data"')
     (tmp_path / "mine.toml").write_text(profile)

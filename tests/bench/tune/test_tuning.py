@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.arms.table import lend
 from bench.base.paths import ROOT
 from bench.profiles import Tuned, TuningPlan, load_profile
+from bench.record import Case
+from bench.run.preflight import check_hyperparameters
 from bench.tune.__main__ import main
+from bench.tune.choice import choose, doubts, scores
 from bench.tune.file import tuning_costs
-from bench.tune.search import Trial, choose, doubts, grid, scores, tunable
+from bench.tune.search import Point, Trial, grid, tunable
 
 PROFILE = """description = "small"  # and this stays
 dataset = "digits"
@@ -47,21 +52,23 @@ finetune = { lr = 0.5 }  # and this, too
 """
 
 
-def trial(lr: float, tow: float | None, forwards: float = 10, method: str = "fo-ga", eps: float | None = None) -> Trial:
+def trial(lr: float, tow: float | None, forwards: float = 10, method: str = "fo-ga", **more: Any) -> Trial:
+    """A pilot run; not complete where its ToW is None."""
+    common = {"plan": 0, "eps": None, "scenario": "class:3", "batch_size": 32, "seed": 7, "seconds": 1.0}
     return Trial(
-        plan=0,
         method=method,
         lr=lr,
-        eps=eps,
-        scenario="class:3",
-        batch_size=32,
-        seed=7,
         step=None if tow is None else 5,
         tow=tow,
         retain_accuracy=None if tow is None else 90.0,
-        forward_equivalents=forwards,
-        seconds=1.0,
+        sample_forwards=forwards,
+        **common | more,
     )
+
+
+def chosen(trials: list[Trial]) -> dict[tuple[int, str], Tuned]:
+    """What the rule chooses, as the profile has it."""
+    return {which: choice.score.tuned for which, choice in choose(scores(trials)).items()}
 
 
 def test_the_score_is_the_mean_tow_and_an_incomplete_run_counts_nothing() -> None:
@@ -72,9 +79,9 @@ def test_the_score_is_the_mean_tow_and_an_incomplete_run_counts_nothing() -> Non
     ]
 
 
-def test_of_the_points_within_a_hundredth_of_the_best_the_cheapest_is_chosen() -> None:
-    trials = [trial(0.1, 0.889, forwards=1), trial(0.2, 0.9, forwards=30), trial(0.3, 0.891, forwards=20)]
-    assert choose(scores(trials)) == {(0, "fo-ga"): Tuned(lr=0.3)}
+def test_of_the_points_within_two_hundredths_of_the_best_the_cheapest_is_chosen() -> None:
+    trials = [trial(0.1, 0.879, forwards=1), trial(0.2, 0.9, forwards=30), trial(0.3, 0.881, forwards=20)]
+    assert chosen(trials) == {(0, "fo-ga"): Tuned(lr=0.3)}
 
 
 def test_a_size_of_perturbation_is_chosen_with_the_rate() -> None:
@@ -84,15 +91,15 @@ def test_a_size_of_perturbation_is_chosen_with_the_rate() -> None:
         trial(0.2, 0.6, eps=1e-3),
         trial(0.2, 0.1, eps=1e-2),
     ]
-    assert choose(scores(trials)) == {(0, "fo-ga"): Tuned(lr=0.1, eps=1e-2)}
+    assert chosen(trials) == {(0, "fo-ga"): Tuned(lr=0.1, eps=1e-2)}
 
 
 def test_an_arm_that_never_completed_has_no_choice() -> None:
-    assert choose(scores([trial(0.1, None), trial(0.2, None)])) == {}
+    assert chosen([trial(0.1, None), trial(0.2, None)]) == {}
 
 
 def test_an_arm_that_completed_with_no_worth_has_one() -> None:
-    assert choose(scores([trial(0.1, 0.0), trial(0.2, None)])) == {(0, "fo-ga"): Tuned(lr=0.1)}
+    assert chosen([trial(0.1, 0.0), trial(0.2, None)]) == {(0, "fo-ga"): Tuned(lr=0.1)}
 
 
 @pytest.mark.parametrize(
@@ -108,21 +115,100 @@ def test_what_may_have_hidden_a_better_point_is_told(lr: float, doubted: list[st
     """At 0.1 one of two runs did not complete."""
     tuning = TuningPlan(seeds=[7], learning_rates=[0.4, 0.1, 0.2, 0.3])
     found = scores([trial(0.1, 0.9), trial(0.1, None), *(trial(lr, 0.9) for lr in (0.2, 0.3, 0.4))])
-    assert doubts(0, "fo-ga", Tuned(lr=lr), found, tuning) == doubted
+    (best,) = (score for score in found if score.lr == lr)
+    assert doubts(best, found, tuning) == doubted
 
 
 def test_the_grid_of_eps_has_edges_only_for_arms_that_use_it() -> None:
     tuning = TuningPlan(seeds=[7], learning_rates=[0.1], eps=[1e-3, 1e-2, 1e-1])
     said = ["at the edge of the grid of eps: widen it"]
-    assert doubts(0, "zo-ga", Tuned(lr=0.1, eps=1e-1), [], tuning) == said
-    assert doubts(0, "zo-ga", Tuned(lr=0.1, eps=1e-2), [], tuning) == []
-    assert doubts(0, "fo-ga", Tuned(lr=0.1), [], tuning) == []
+    for eps, doubted in ((1e-1, said), (1e-2, []), (None, [])):
+        (only,) = scores([trial(0.1, 0.9, eps=eps)])
+        assert doubts(only, [], tuning) == doubted
 
 
 def test_every_arm_has_the_same_rates_and_zeroth_order_ones_every_eps_as_well() -> None:
     tuning = TuningPlan(seeds=[7], learning_rates=[0.1, 0.2], eps=[1e-3, 1e-2])
-    assert grid("salun", tuning) == [(0.1, None), (0.2, None)]
-    assert grid("zo-ga", tuning) == [(lr, eps) for eps in (1e-3, 1e-2) for lr in (0.1, 0.2)]
+    assert grid("salun", tuning) == [[Point(0.1, None, None, "all"), Point(0.2, None, None, "all")]]
+    assert grid("zo-ga", tuning) == [[Point(lr, eps, None, "all") for lr in (0.1, 0.2)] for eps in (1e-3, 1e-2)]
+
+
+def test_every_arm_has_the_same_batch_sizes_and_the_same_tails_as_far_as_it_can_move_them() -> None:
+    tuning = TuningPlan(seeds=[7], learning_rates=[0.1], eps=[1e-2], batch_sizes=[1, 4], tails=["all", "block"])
+    both = [(size, tail) for tail in ("all", "block") for size in (1, 4)]
+    assert grid("finetune", tuning, batches_tuned=True) == [[Point(0.1, None, *one)] for one in both]
+    assert grid("zo-ga", tuning, batches_tuned=True) == [[Point(0.1, 1e-2, *one)] for one in both]
+    assert grid("fo-ga-head", tuning, batches_tuned=True) == [[Point(0.1, None, size, "layer")] for size in (1, 4)]
+    assert grid("fo-ga-tail", tuning) == [[Point(0.1, None, None, "block")]]
+    assert grid("fo-ga-tail", TuningPlan(seeds=[7], learning_rates=[0.1])) == [[Point(0.1, None, None, "stage")]]
+    assert grid("finetune", tuning) == [[Point(0.1, None, None, tail)] for tail in ("all", "block")]  # the profile's
+
+
+def test_an_arm_may_have_tails_of_its_own_to_be_tried_on() -> None:
+    tails = {"zo-ga": ["block", "all"], "fo-ga-tail": ["layer"]}
+    given = {"seeds": [7], "learning_rates": [0.1], "tails": ["all", "stage"], "arm_tails": tails}
+    tuning = TuningPlan.model_validate(given)
+    tried = {arm: [point.tail for (point,) in grid(arm, tuning)] for arm in ("zo-ga", "fo-ga-tail", "salun")}
+    assert tried == {**tails, "salun": ["all", "stage"]}
+
+
+def test_batch_sizes_are_compared_by_the_samples_that_they_cost() -> None:
+    """Both reach the best ToW; at batch 1 in more steps of fewer samples."""
+    trials = [
+        trial(0.1, 0.9, forwards=3 * 10 * 32, batch_tuned=True),
+        trial(0.1, 0.9, forwards=3 * 40 * 1, batch_tuned=True, batch_size=1),
+        trial(0.2, 0.7, forwards=1, batch_tuned=True, batch_size=1),
+    ]
+    assert chosen(trials) == {(0, "fo-ga"): Tuned(lr=0.1, batch_size=1)}
+    fixed = [trial(0.1, tow, batch_size=size) for tow, size in ((0.9, 1), (0.5, 32))]
+    assert [(score.batch_size, score.tow, score.runs) for score in scores(fixed)] == [(None, pytest.approx(0.7), 2)]
+
+
+def test_a_point_counts_only_if_it_goes_as_deep_as_ascent_on_the_whole_network() -> None:
+    """fo-ga there recovers 40 %, so that 43 % is deep enough; the mean over the runs counts."""
+    standard = [trial(0.1, 0.7, depth=38.0), trial(0.1, 0.7, depth=42.0), trial(0.2, 0.6, depth=10.0)]
+    trials = [
+        *standard,
+        trial(0.1, 0.95, tail="layer", depth=80.0),
+        trial(0.1, 0.8, tail="block", depth=43.0),
+        trial(0.1, 0.99, method="zo-ga", tail="layer", depth=79.0),
+        trial(0.1, 0.85, method="zo-ga", tail="stage", depth=44.0),
+        trial(0.1, 0.85, method="zo-ga", tail="stage", depth=41.0),
+        trial(0.1, 0.80, method="zo-ga", depth=30.0),
+    ]
+    assert chosen(trials) == {(0, "fo-ga"): Tuned(lr=0.1, tail="block"), (0, "zo-ga"): Tuned(lr=0.1, tail="stage")}
+    assert not any(choice.shallow for choice in choose(scores(trials)).values())
+
+
+def test_an_arm_that_never_goes_so_deep_keeps_the_best_of_its_longest_tail_and_that_is_known() -> None:
+    trials = [
+        trial(0.1, 0.7, depth=40.0),
+        trial(0.1, 0.99, method="zo-ga", tail="layer", depth=80.0),
+        trial(0.1, 0.6, method="zo-ga", depth=50.0),
+        trial(0.2, 0.8, method="zo-ga", depth=60.0),
+        trial(0.1, 0.9, method="fo-ga-head", tail="layer", depth=80.0),
+    ]
+    found = choose(scores(trials))
+    assert {arm: choice.score.tuned for (_, arm), choice in found.items() if choice.shallow} == {
+        "zo-ga": Tuned(lr=0.2),
+        "fo-ga-head": Tuned(lr=0.1, tail="layer"),
+    }
+
+
+@pytest.mark.parametrize(
+    "standard",
+    [
+        [],
+        [trial(0.1, None)],
+        [trial(0.1, 0.7)],
+        [trial(0.1, 0.7, plan=1, depth=10.0)],
+        [trial(0.1, 0.7, tail="block", depth=10.0)],
+    ],
+)
+def test_without_a_standard_of_depth_there_is_no_bar(standard: list[Trial]) -> None:
+    """Not tried, never complete, no class that is forgotten, tried in another plan, or not on the whole network."""
+    trials = [*standard, trial(0.1, 0.9, method="zo-ga", tail="layer", depth=80.0)]
+    assert chosen(trials)[0, "zo-ga"] == Tuned(lr=0.1, tail="layer")
 
 
 @pytest.fixture
@@ -152,7 +238,7 @@ def test_the_choice_goes_into_the_profile_and_the_grid_beside_it(profile: Path) 
     ]
     assert {t["seed"] for t in found["trials"]} == {7}
     slow = next(t for t in found["trials"] if t["method"] == "fo-ga" and t["lr"] == 1e-6)
-    assert (slow["step"], slow["tow"], slow["forward_equivalents"]) == (None, None, 20 * 3)
+    assert (slow["step"], slow["tow"], slow["sample_forwards"]) == (None, None, 20 * 3 * 32)
     chosen = load_profile(str(profile)).unlearning[0].hyperparameters
     assert chosen["fo-ga"] == Tuned(lr=3e-2)
     assert chosen["finetune"] == Tuned(lr=0.5)
@@ -160,6 +246,75 @@ def test_the_choice_goes_into_the_profile_and_the_grid_beside_it(profile: Path) 
     kept = [line for line in PROFILE.splitlines() if line not in text.splitlines()]
     assert kept == []
     assert "fo-ga = { lr = 0.03 }" in text
+
+
+@pytest.fixture
+def with_batches(profile: Path) -> Path:
+    """The profile with batch sizes and tails to be tuned, and more rates; the lowest completes nothing."""
+    text = PROFILE.replace("batch_sizes = [32]", 'batch_sizes = "tuned"').replace("[1e-6, 3e-2]", "[1e-7, 1e-6, 3e-2]")
+    profile.write_text(text.replace("eps = [1e-3, 1e-2]", 'batch_sizes = [8, 32]\ntails = ["all", "layer"]'))
+    return profile
+
+
+def test_batch_sizes_and_tails_are_searched_from_the_highest_rate_down(with_batches: Path) -> None:
+    """The first rate that is too low is the last one; every run says how deep it went, if it was complete."""
+    assert tune(with_batches, "--method", "fo-ga") == 0
+    trials = json.loads(with_batches.with_suffix(".tuning.json").read_text())["trials"]
+    assert [(t["batch_size"], t["tail"], t["lr"]) for t in trials] == [
+        (size, tail, lr) for tail in ("all", "layer") for size in (8, 32) for lr in (3e-2, 1e-6)
+    ]
+    assert all((t["step"] is None) == (t["lr"] == 1e-6) == (t["depth"] is None) for t in trials)
+    whole, layer = ([t["depth"] for t in trials if t["tail"] == tail and t["depth"]] for tail in ("all", "layer"))
+    assert min(layer) > 90  # a last layer hides the class from nobody who fits another
+    assert max(whole) < min(layer)
+
+
+def test_what_a_search_spends_is_counted_in_samples_and_by_what_moves(with_batches: Path) -> None:
+    assert tune(with_batches, "--method", "fo-ga") == 0
+    for t in json.loads(with_batches.with_suffix(".tuning.json").read_text())["trials"]:
+        steps = (t["step"] or 20) * t["batch_size"]
+        assert t["sample_forwards"] == 3 * steps if t["tail"] == "all" else steps < t["sample_forwards"] < 1.1 * steps
+
+
+def test_the_choice_of_a_batch_size_and_a_tail_goes_into_the_profile(with_batches: Path) -> None:
+    """The arm that borrows has its lender's batch size; Retrain has that of its training."""
+    assert load_profile(str(with_batches)).unlearning_cases() == [
+        Case(
+            method="retrain",
+            model="cnn",
+            dataset="digits",
+            image_size=8,
+            batch_size=64,
+            batch_tuned=True,
+            device="cpu",
+            threads=1,
+            seed=0,
+            scenario="class:3",
+        )
+    ]
+    assert tune(with_batches) == 0
+    loaded = load_profile(str(with_batches))
+    check_hyperparameters(loaded)
+    tuned = loaded.unlearning[0].hyperparameters
+    trials = json.loads(with_batches.with_suffix(".tuning.json").read_text())["trials"]
+    complete = [(t["lr"], t["batch_size"], t["tail"]) for t in trials if t["method"] == "fo-ga" and t["step"]]
+    assert (tuned["fo-ga"].lr, tuned["fo-ga"].batch_size, tuned["fo-ga"].tail) in complete
+    sizes = {case.method: case.batch_size for case in lend(loaded).unlearning_cases()}
+    assert sizes.keys() == {"retrain", "fo-ga", "zo-ga-clipped", "fo-ga-matched"}
+    assert sizes["fo-ga-matched"] == tuned["zo-ga"].batch_size
+    assert sizes["fo-ga"] == tuned["fo-ga"].batch_size
+    assert {case.setting for case in lend(loaded).unlearning_cases()} == {"cnn digits own batch class:3"}
+
+
+def test_an_arm_that_never_goes_deep_enough_says_so(
+    with_batches: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held to a depth that nothing reaches."""
+    monkeypatch.setattr("bench.tune.choice.DEPTH_MARGIN", -100.0)
+    assert tune(with_batches, "--method", "fo-ga") == 0
+    said = capfd.readouterr().out
+    assert "(no point goes as deep as fo-ga on the whole network: the best of its longest tail" in said
+    assert load_profile(str(with_batches)).unlearning[0].hyperparameters["fo-ga"].tail == "all"
 
 
 def test_what_was_tried_is_not_tried_again_and_another_grid_is(profile: Path) -> None:
@@ -224,7 +379,7 @@ def test_the_cost_of_the_search_is_known_to_whoever_uses_its_rates(profile: Path
     plan = loaded.unlearning[0].model_copy(update={"methods": ["zo-ga", "salun"]})
     (cost,) = tuning_costs("quick", borrowing.model_copy(update={"unlearning": [plan]}))
     tried = [t for t in json.loads(profile.with_suffix(".tuning.json").read_text())["trials"] if t["method"] == "zo-ga"]
-    assert cost.forward_equivalents == sum(t["forward_equivalents"] for t in tried) > 0
+    assert cost.sample_forwards == sum(t["sample_forwards"] for t in tried) > 0
     assert (cost.method, cost.joules, cost.basis) == ("zo-ga", None, None)
 
 
@@ -240,7 +395,7 @@ def test_it_is_a_command(profile: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "[1/1] fo-ga  { lr = 0.03 } (at the edge of the grid: widen it, " in done.stdout
     cost = json.loads(profile.with_suffix(".tuning.json").read_text())["costs"][0]
-    assert cost["forward_equivalents"] == 60 + 3 * sum(
-        t["step"] for t in json.loads(profile.with_suffix(".tuning.json").read_text())["trials"] if t["step"]
+    assert cost["sample_forwards"] == 32 * 3 * sum(
+        t["step"] or 20 for t in json.loads(profile.with_suffix(".tuning.json").read_text())["trials"]
     )
     assert cost["seconds"] > 0

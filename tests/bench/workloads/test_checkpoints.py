@@ -10,7 +10,7 @@ from torch import nn
 from bench.profiles import Training
 from bench.workloads.checkpoints import CheckpointKey, load_or_train
 
-KEY = CheckpointKey("cnn", "digits", "data", "samples", Training(epochs=1, batch_size=2, lr=0.1), seed=0)
+KEY = CheckpointKey("cnn", "digits", "data", "samples", Training(epochs=1, batch_size=2, lr=0.1), seed=0, source="code")
 
 
 def trained() -> nn.Module:
@@ -64,6 +64,8 @@ def test_a_failed_training_leaves_nothing(tmp_path: Path) -> None:
         {"samples": "other"},
         {"training": Training(epochs=2, batch_size=2, lr=0.1)},
         {"seed": 1},
+        {"source": "other"},
+        {"dtype": "bfloat16"},
     ],
 )
 def test_the_folder_depends_on_everything(change: dict[str, object]) -> None:

@@ -234,3 +234,4 @@ def test_bars_that_a_run_did_not_time_are_counted_apart(part_of: PartOf) -> None
     table = bar_table(part)
     assert table is not None
     assert [row[-1] for row in table.rows] == ["met", "missed", "n/a"]
+    assert [row[4] for row in table.rows][1:] == ["0.95 to 1.05", "n/a"]

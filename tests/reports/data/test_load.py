@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.record import UnreadableJsonError
-from reports.data.load import load, printable_lines
+from bench.record import Record, UnreadableJsonError
+from reports.data.load import load, printable_lines, shots_of
 from reports.data.part import parts
 from tests.reports.conftest import Write, full_set, step_record, unlearning_record
 
@@ -30,6 +30,17 @@ def test_curves_have_relative_time(write_json: Write) -> None:
     of_seed = dict(iter(curves.groupby("seed")))
     assert of_seed[0].set_index("step")["relative_step"].loc[[0, 10, 20]].tolist() == [0, 1, 2]
     assert of_seed[1]["relative_step"].isna().all()
+
+
+def test_a_probe_has_a_column_for_its_shots_and_each_model(write_json: Write) -> None:
+    record = unlearning_record("zo-ga", 0).model_dump()
+    probe = {"shots": 20, "model": 60.0, "original": 77.0, "retrained": None}
+    record["quality"]["depth"] = [probe]
+    cases = load([write_json([Record.model_validate(record), step_record("zo-ga", 1)])]).cases
+    assert shots_of(cases) == [20]
+    columns = [f"quality.depth.20.{model}" for model in ("model", "original", "retrained")]
+    assert cases.loc[0, columns[:2]].tolist() == [60.0, 77.0]
+    assert cases.loc[:, columns].isna().to_numpy().tolist() == [[False, False, True], [True] * 3]
 
 
 def test_several_files_stay_apart(write_json: Write) -> None:
@@ -67,9 +78,9 @@ def test_missing_figures_are_missing(write_json: Write) -> None:
         (lambda _: "", "truncated, or not JSON"),
         (lambda _: "[1, 2]", "not from this suite"),
         (lambda _: json.dumps({"machine_info": {}, "benchmarks": [], "version": "5.3.1"}), "not from this suite"),
-        (lambda text: text.replace('"schema": 6', '"schema": 99'), "schema 99, but this version reads schema 6; run"),
-        (lambda text: text.replace('"schema": 6', '"schema": 5'), "schema 5, but this version reads schema 6; run"),
-        (lambda text: text.replace('"schema": 6', '"schema": true'), "schema True, but this version reads"),
+        (lambda text: text.replace('"schema": 8', '"schema": 99'), "schema 99, but this version reads schema 8; run"),
+        (lambda text: text.replace('"schema": 8', '"schema": 7'), "schema 7, but this version reads schema 8; run"),
+        (lambda text: text.replace('"schema": 8', '"schema": true'), "schema True, but this version reads"),
         (lambda text: "[" * 200_000, "truncated, or not JSON"),
         (lambda text: text.replace('"benchmarks": [', '"benchmarks": 7, "other": ['), "not from this suite"),
         (lambda text: text.replace('"step": [0, ', '"step": [', 1), "must be equally long"),

@@ -170,7 +170,8 @@ def test_of_many_settings_the_least_and_the_greatest_are_said(write_json: Write)
     (section,) = sections(load([write_json(records)]))
     cost, quality = section.findings
     assert cost.text.startswith(
-        "In 5 settings: to the same level of forgetting zo-ga takes 1.0 times the steps and 1.0 "
+        "In 5 settings: to the same level of forgetting zo-ga takes 1.0 times the steps, 1.0 times "
+        "the sample-forwards and 1.0 "
     )
     assert "1.0 to 5.0 times the energy (estimated) of fo-ga" in cost.text
     assert cost.text.endswith("its energy is 0.50 to 2.5 times Retrain's, fo-ga's 0.50 times.")
@@ -233,7 +234,7 @@ def test_without_energy_and_time_no_cost_is_made_up(write_json: Write) -> None:
     ]
     (section,) = sections(load([write_json(bare)]))
     assert section.findings[0].text.endswith(
-        "zo-ga takes 1.0 times the steps of fo-ga, with 1.00 times the live tensors."
+        "zo-ga takes 1.0 times the steps and 1.0 times the sample-forwards of fo-ga, with 1.00 times the live tensors."
     )
     assert section.statement is not None
     said = "cnn digits b4 class:3: neither energy nor time are known of both zo-ga and fo-ga."

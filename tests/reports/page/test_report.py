@@ -22,7 +22,7 @@ from reports.page.write import write_report
 from tests.reports.conftest import Write, full_set, step_record, unlearning_record
 
 FIGURES = {
-    *("memory", "composition", "step-time", "step-energy", "completion-cost", "quality-gaps", "pareto"),
+    *("memory", "composition", "step-time", "step-energy", "completion-cost", "quality-gaps", "frontier", "pareto"),
     *("loss-curves", "accuracy-curves", "displacement-curves"),
 }
 UNMEASURED = {"memory-allocator", "memory-process"}  # in the records of conftest.py

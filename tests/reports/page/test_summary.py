@@ -32,9 +32,9 @@ def test_an_erasure_is_compared_at_completion(part_of: PartOf) -> None:
     runs += [unlearning_record("retrain", seed) for seed in range(3)]
     found = by_name(part_of, runs)
     assert found["cost"].text == (
-        "cnn digits b4 class:3: to the same level of forgetting zo-ga takes 3.0 times the steps and 1.0 times the "
-        "energy (estimated) of fo-ga, with 1.00 times the live tensors; its energy is 1.0 times Retrain's, fo-ga's 1.0 "
-        "times."
+        "cnn digits b4 class:3: to the same level of forgetting zo-ga takes 3.0 times the steps, 1.0 times the "
+        "sample-forwards and 1.0 times the energy (estimated) of fo-ga, with 1.00 times the live tensors; its energy "
+        "is 1.0 times Retrain's, fo-ga's 1.0 times."
     )
     assert found["quality"].values["zo-ga RA, %"] == 81
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import Record
+from bench.record import Completion, Erased, ModelFile, Origins, Probe, Record
 from reports.data.glossary import ESTIMATED
 from reports.data.load import load
 from reports.data.part import parts
@@ -15,6 +15,7 @@ from reports.sustainability.statement import (
     NOT_METERED,
     NOTHING_COMPLETED,
     TWO_PASSES,
+    UNSEEN,
     Statement,
     statement,
 )
@@ -276,3 +277,64 @@ def test_the_statement_quotes_the_profile_that_was_run(write_json: Write, tmp_pa
     assert all(f"    {line}".rstrip() in markdown.splitlines() for line in PROFILE_TEXT.splitlines())
     assert "(cnn: epochs 15, batch\\_size 64, lr 0.1)" in markdown
     assert "# in memory of &lt;nothing&gt;" in (tmp_path / "out" / "index.html").read_text()
+
+
+def asked(seed: int, step: int | None, samples: int = 25) -> Record:
+    """A request by name that completed at `step`, of a model from a file: right on 99 %, and 97 % of test data."""
+    record = unlearning_record("zo-ga", seed, step)
+    assert record.curve is not None
+    forget = [99.0, *record.curve.forget_accuracy[1:]]
+    curve = record.curve.model_copy(update={"forget_accuracy": forget, "test_accuracy": [97.0] * len(forget)})
+    erased = Erased(samples=samples, of=300, digest=f"{0:064x}", target=97.0)
+    origins = Origins(original=ModelFile(name="model.safetensors", sha256=f"{1:064x}"))
+    case = record.case.model_copy(update={"scenario": "files:list.txt"})
+    return record.model_copy(update={"case": case, "erased": erased, "curve": curve, "origins": origins})
+
+
+def idle(seed: int, samples: int = 25) -> Record:
+    completion = Completion(reached=True, step=0, seconds=0.0, joules=0.0, forward_equivalents=0.0, sample_forwards=0.0)
+    return asked(seed, 1, samples).model_copy(update={"completion": completion, "energy": None})
+
+
+def test_whoever_asked_is_told_what_became_of_it(part_of: PartOf) -> None:
+    found = of(part_of, [asked(seed, 10) for seed in range(3)])
+    assert found.headline[0] == (
+        "25 samples named by list.txt: the model was right on 99.0 %, and after zo-ga is right on 9.0 %; on test data "
+        "it was right on 97.0 % and is on 71.0 %."
+    )
+    assert UNSEEN in found.notes
+
+
+def test_runs_that_came_to_no_end_are_not_hidden_by_one_that_did(part_of: PartOf) -> None:
+    found = of(part_of, [asked(0, 10), asked(1, None), asked(2, None)])
+    assert found.headline[0].endswith("; 1 of 3 runs came to an end.")
+    found = of(part_of, [asked(0, None)])
+    assert found.headline[0] == (
+        "25 samples named by list.txt: not forgotten: the model was right on 99.0 %, and zo-ga did not come to an end."
+    )
+
+
+def test_what_needed_no_forgetting_is_not_called_unforgotten(part_of: PartOf) -> None:
+    assert of(part_of, [idle(0, samples=1)]).headline[0] == (
+        "1 sample named by list.txt: the model was right on 99.0 % as it came, where 97.0 % was to be reached, so "
+        "zo-ga changed nothing."
+    )
+
+
+def test_what_the_network_still_knows_is_said_beside_both_ends(part_of: PartOf) -> None:
+    """From 20 shots of 5, 20 and 100: means over the seeds, 83 before, 39 after Retrain."""
+    records = []
+    for arm, found in (("zo-ga", 71.0), ("fo-ga", 73.0), ("retrain", 39.0)):
+        for seed in range(2):
+            record = unlearning_record(arm, seed)
+            probes = tuple(
+                Probe(shots=shots, model=found + off + 2 * seed, original=83.0 + off, retrained=39.0)
+                for shots, off in ((5, -10.0), (20, 0.0), (100, 10.0))
+            )
+            quality = record.quality.model_copy(update={"depth": probes})  # type: ignore[union-attr]
+            records.append(record.model_copy(update={"quality": quality}))
+    (sentence,) = of(part_of, records).evidence
+    assert sentence.endswith(
+        "; a linear probe from 20 samples a class, which finds 83.0 % of the class in the original's features, finds "
+        "72.0 % after zo-ga, 74.0 % after fo-ga and 40.0 % after retrain."
+    )

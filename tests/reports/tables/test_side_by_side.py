@@ -1,7 +1,12 @@
 """The two ascents side by side, by hand."""
 
-from reports.data.side_by_side import ENERGY, Means
-from reports.tables.side_by_side import compared, side_by_side_table
+from dataclasses import replace
+
+from bench.record import ErasureBar, Rules
+from reports.data.part import Part
+from reports.data.side_by_side import ENERGY, TOW, Means
+from reports.page.summary import findings
+from reports.tables.side_by_side import compared, cost_bar_table, side_by_side_table
 from tests.reports.conftest import PartOf, changed, unlearning_record
 
 
@@ -21,3 +26,71 @@ def test_only_seeds_that_have_both_figures_are_divided(part_of: PartOf) -> None:
     assert table is not None
     (row,) = (row for row in table.rows if row[1] == "energy, J (estimated)")
     assert row[2:] == ("10.0", "10.0", "1.0 times", "1 of 3")
+
+
+def test_arms_of_other_batches_and_tails_are_named_beside_what_they_take(part_of: PartOf) -> None:
+    """Of one setting: zo-ga moved the last block in steps of 4 samples, fo-ga all of the network in steps of 32."""
+    records = []
+    for arm, size, tail in (("zo-ga", 4, "block"), ("fo-ga", 32, "all")):
+        record = changed(changed(unlearning_record(arm, 0), "case.batch_tuned", True), "rate.tail", tail)
+        records.append(changed(record, "case.batch_size", size))
+    part = part_of(records)
+    (said,) = compared(part.side_by_side)
+    assert said.where == "cnn digits own batch class:3 (zo-ga, last block, batch 4 against fo-ga, batch 32)"
+    table = side_by_side_table(part)
+    assert table is not None
+    assert table.rows[0] == (
+        said.settings[0].setting,
+        "run as",
+        "zo-ga, last block, batch 4",
+        "fo-ga, batch 32",
+        "",
+        "1 of 1",
+    )
+
+
+def test_a_bar_of_cost_asks_for_cost_tow_and_depth_together(part_of: PartOf) -> None:
+    """zo-ga takes 3 times fo-ga's sample-forwards and 4 times its energy, its ToW is 0.01 lower and its probe finds 2
+    points more; a bar of 3 is met by that, and one of 2.9, one of energy, and ones of ToW and depth are not.
+    """
+    bar = ErasureBar(method="zo-ga", over="fo-ga", sample_forwards=3.0, joules=4.0)
+
+    def part(tow: float = 0.89, probe: float = 72.0, bar: ErasureBar = bar) -> Part:
+        given = {"zo-ga": (30.0, 8.0, tow, probe), "fo-ga": (10.0, 2.0, 0.9, 70.0)}
+        records = []
+        for arm, (forwards, joules, its_tow, its_probe) in given.items():
+            record = changed(unlearning_record(arm, 0), "completion.sample_forwards", forwards)
+            record = changed(changed(record, "completion.joules", joules), "quality.tow", its_tow)
+            probed = [{"shots": 20, "model": its_probe, "original": 90.0, "retrained": 60.0}]
+            records.append(changed(record, "quality.depth", probed))
+        found = part_of(records)
+        return replace(found, run=found.run.model_copy(update={"rules": Rules(erasure_cost=(bar,))}))
+
+    def verdict(of: Part) -> str:
+        table = cost_bar_table(of)
+        assert table is not None
+        (row,) = table.rows
+        assert row[3:9:2] == ("3.00", "4.00", f"{of.cost_bars[0].both.means[TOW].difference:+.3f}")
+        return row[-1]
+
+    assert verdict(part()) == "met"
+    assert verdict(part(bar=bar.model_copy(update={"sample_forwards": 2.9}))) == "missed: sample-forwards"
+    assert verdict(part(bar=bar.model_copy(update={"joules": 3.9}))) == "missed: energy"
+    assert verdict(part(bar=bar.model_copy(update={"joules": None}))) == "met"
+    assert verdict(part(tow=0.87, probe=73.1)) == "missed: ToW and probe"
+    (said,) = (found.text for found in findings(part(tow=0.87)) if found.name == "cost bars")
+    assert said == (
+        "Of 1 bars of an erasure's cost 0 are met; missed: zo-ga over fo-ga, cnn digits b4 class:3 (3 times the "
+        "sample-forwards, at most 3; ToW -0.030)."
+    )
+
+
+def test_a_bar_without_figures_is_neither_met_nor_missed(part_of: PartOf) -> None:
+    bar = ErasureBar(method="zo-ga", over="fo-ga", sample_forwards=3.0, joules=4.0)
+    records = [changed(unlearning_record(arm, 0), "completion.joules", None) for arm in ("zo-ga", "fo-ga")]
+    part = part_of(records)
+    part = replace(part, run=part.run.model_copy(update={"rules": Rules(erasure_cost=(bar,))}))
+    table = cost_bar_table(part)
+    assert table is not None
+    assert [row[-1] for row in table.rows] == ["n/a"]
+    assert not any(found.name == "cost bars" for found in findings(part))

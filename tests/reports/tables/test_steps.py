@@ -1,6 +1,6 @@
 """The tables of single steps, by hand."""
 
-from reports.tables.steps import memory_comparison, step_table, time_comparison
+from reports.tables.steps import dtype_table, memory_comparison, step_table, time_comparison
 from tests.reports.conftest import MIB, PartOf, changed, first_row, step_record
 
 
@@ -44,3 +44,23 @@ def test_the_three_ledgers_have_columns_of_their_own(part_of: PartOf) -> None:
     assert row["peak of live tensors, MiB"] == "2.00"
     assert row["of the allocator, MiB"] == "3.00 (sampled)"
     assert row["of the process, MiB"] == "512.00"
+
+
+def test_half_precision_stands_beside_float32_and_is_held_against_it(part_of: PartOf) -> None:
+    """A network in two precisions is two, in every table; a ratio is of one ledger, and of cases that both have."""
+    exact = [step_record("zo-ga", 8), step_record("fo-ga", 8), step_record("zo-ga", 1)]
+    rounded = [changed(record, "case.dtype", "bfloat16") for record in exact[:2]]
+    rounded = [changed(record, "memory.tensor_peak_bytes", 12 * MIB) for record in rounded]
+    alone = changed(step_record("zo-ga", 8, "net"), "case.dtype", "float16")
+    part = part_of([*exact, *rounded, alone])
+    peaks, steps, shares = memory_comparison(part), step_table(part), dtype_table(part)
+    assert peaks is not None
+    assert [row[:2] for row in peaks.rows] == [("cnn", "1"), ("cnn", "8"), ("cnn bfloat16", "8"), ("net float16", "8")]
+    assert steps is not None
+    assert len(steps.rows) == 6
+    assert shares is not None
+    assert shares.rows == (
+        ("cnn bfloat16", "8", "zo-ga", "0.75", "n/a", "n/a", "1.00", "1.00"),
+        ("cnn bfloat16", "8", "fo-ga", "0.50", "n/a", "n/a", "1.00", "1.00"),
+    )
+    assert dtype_table(part_of(exact)) is None

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from zo_core import ZOSGD, GaussianNoise, cross_entropy, microbatched
+from zo_core.engine.draws import SameDraws
 from zo_core.noise import Direction
 
 
@@ -123,3 +124,12 @@ def test_masks_on_a_gpu_are_the_same_in_both_passes() -> None:
     model.inputs, model.targets = model.inputs.cuda(), model.targets.cuda()
     ZOSGD(model.layer.parameters(), lr=0.1).step(model.loss)
     assert torch.equal(model.masks[0], model.masks[1])
+
+
+def test_what_was_drawn_since_is_noticed_until_it_is_put_back() -> None:
+    draws = SameDraws([])
+    assert not draws.drawn()
+    torch.rand(1)
+    assert draws.drawn()
+    draws.again()
+    assert not draws.drawn()

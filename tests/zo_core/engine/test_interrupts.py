@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from zo_core import ZOSGD
-from zo_core.interrupts import uninterrupted
+from zo_core.engine.interrupts import uninterrupted
 
 
 class InterruptedNoise:

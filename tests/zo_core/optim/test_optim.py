@@ -1,6 +1,7 @@
 """ZOSGD against closed forms: the estimator's mean and variance, mirror symmetry, replay, and what it may not touch."""
 
 import copy
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -49,6 +50,177 @@ def test_the_estimate_has_the_mean_and_variance_of_spsa(noise: str, two_sided: b
     variance = (gradient.square().sum() + (fourth_moment - 2) * gradient.square()) / queries
     assert ((found.mean(0) - gradient).abs() < 5 * (variance / len(found)).sqrt()).all()
     assert found.var(0).sum().item() == pytest.approx(variance.sum().item(), rel=0.2)
+
+
+@pytest.mark.parametrize("queries", [1, 2])
+@pytest.mark.parametrize("blocks", [2, 3])
+def test_an_estimate_over_blocks_has_a_known_mean_and_variance(blocks: int, queries: int) -> None:
+    """A direction is sqrt(k) z in one block of k, each block as likely: (k g_b . z_b) z_b, and 0 elsewhere.
+
+    Component i of block b: mean g_i, second moment k (|g_b|^2 + 2 g_i^2) for normal numbers. All orders of the blocks
+    being alike, the queries of a step are uncorrelated where they are of different cycles, and no more often of one
+    block than independent ones where they are of the same: the variance is divided by the queries, or smaller.
+    """
+    theta, a, b = quadratic()
+    gradient = (a @ theta + b).detach()
+    start = theta.detach().clone()
+    optimizer = ZOSGD([theta], lr=1.0, blocks=blocks, queries=queries, noise="gaussian", seed=0)
+    estimates = []
+    for _ in range(12_000 // queries):
+        optimizer.step(lambda: theta @ a @ theta / 2 + b @ theta)
+        estimates.append(start - theta.detach())
+        theta.data.copy_(start)
+    found = torch.stack(estimates)
+    of_block = gradient.view(blocks, -1).square().sum(1, keepdim=True).expand(-1, len(b) // blocks).reshape(-1)
+    variance = (blocks * (of_block + 2 * gradient.square()) - gradient.square()) / queries
+    assert ((found.mean(0) - gradient).abs() < 5 * (variance / len(found)).sqrt()).all()
+    if queries == 1:
+        assert found.var(0).sum().item() == pytest.approx(variance.sum().item(), rel=0.2)
+    else:
+        assert found.var(0).sum().item() < 1.2 * variance.sum().item()
+
+
+def moved_blocks(optimizer: ZOSGD, parameters: list[nn.Parameter], steps: int) -> list[list[int]]:
+    """The places, counted over all parameters, that each step changes."""
+    result = []
+    for _ in range(steps):
+        before = torch.cat([parameter.detach().clone().view(-1) for parameter in parameters])
+        optimizer.step(lambda: sum(parameter.square().sum() for parameter in parameters))
+        after = torch.cat([parameter.detach().view(-1) for parameter in parameters])
+        result.append((before != after).nonzero().view(-1).tolist())
+    return result
+
+
+def test_blocks_are_equal_shares_each_visited_once_a_cycle_in_random_order() -> None:
+    parameters = [nn.Parameter(torch.ones(3, 5)), nn.Parameter(torch.ones(7)), nn.Parameter(torch.ones(1))]
+    optimizer = ZOSGD([{"params": parameters[:1]}, {"params": parameters[1:], "eps": 1e-2}], lr=1e-3, blocks=4)
+    moved = moved_blocks(optimizer, parameters, 40)
+    expected = [list(range(5)), list(range(5, 11)), list(range(11, 17)), list(range(17, 23))]  # of 23 numbers
+    for cycle in range(10):
+        assert sorted(moved[4 * cycle : 4 * cycle + 4]) == expected
+    assert len({tuple(map(tuple, moved[4 * cycle : 4 * cycle + 4])) for cycle in range(10)}) > 2
+
+
+def test_a_block_stays_for_the_steps_of_a_batch() -> None:
+    parameters = [nn.Parameter(torch.ones(12))]
+    moved = moved_blocks(ZOSGD(parameters, lr=1e-3, blocks=3, steps_per_batch=2), parameters, 12)
+    assert moved[::2] == moved[1::2]
+    assert sorted(moved[:6:2]) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+
+
+def test_who_is_moving_is_told_while_the_closure_runs() -> None:
+    first, second, frozen = ramp(), ramp(), nn.Parameter(torch.ones(9), requires_grad=False)
+    optimizer = ZOSGD([first, frozen, second], lr=0.1, blocks=2)
+    told: list[list[torch.Tensor]] = []
+
+    def closure() -> torch.Tensor:
+        assert optimizer.moving is not None
+        told.append(list(optimizer.moving))
+        return first.sum() + second.sum()
+
+    before = first.detach().clone()
+    optimizer.step(closure)
+    assert optimizer.moving is None
+    (moved,) = {id(parameter) for parameters in told for parameter in parameters}
+    assert moved == id(second if torch.equal(first, before) else first)
+    with pytest.raises(RuntimeError):
+        optimizer.step(lambda: first.view(7))
+    assert optimizer.moving is None
+
+
+def test_tied_parameters_are_in_one_block_each_number_once() -> None:
+    theta = ramp()
+    ZOSGD([theta, nn.Parameter(theta.data)], lr=0.1, blocks=50)
+    with pytest.raises(ValueError, match="trainable parameters, 50, not 51"):
+        ZOSGD([theta, nn.Parameter(theta.data)], lr=0.1, blocks=51)
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("two_sided", [True, False])
+def test_an_estimate_is_the_step_that_it_would_be(two_sided: bool, blocks: int) -> None:
+    """For a linear loss: plain descent along `.grad` goes where `step` goes; in channels-last memory, too."""
+    ends = []
+    for estimating in (True, False):
+        theta, other = (
+            nn.Parameter(torch.zeros(30, dtype=torch.float64)),
+            nn.Parameter(torch.zeros(2, 3, 2, 2, dtype=torch.float64).to(memory_format=torch.channels_last)),
+        )
+        groups = [{"params": [theta]}, {"params": [other], "eps": 1e-2}]
+        optimizer = ZOSGD(groups, lr=0.1, queries=2, two_sided=two_sided, blocks=blocks, seed=3)
+        weights = torch.arange(24, dtype=torch.float64).view(2, 3, 2, 2)
+
+        def loss(theta=theta, other=other, weights=weights) -> torch.Tensor:  # type: ignore[no-untyped-def]
+            return theta.sum() + (weights * other).sum()
+
+        inner = torch.optim.SGD([theta, other], lr=0.1)
+        for _ in range(3):
+            if estimating:
+                inner.zero_grad()
+                optimizer.estimate(loss)
+                inner.step()
+            else:
+                optimizer.step(loss)
+        ends.append(torch.cat([theta.detach(), other.detach().reshape(-1)]))
+    assert torch.allclose(*ends, rtol=1e-6, atol=1e-9)
+    assert ends[0].abs().max() > 0.1
+
+
+def test_an_estimate_adds_to_what_is_there_and_leaves_the_parameters() -> None:
+    theta = ramp()
+    theta.grad = torch.full_like(theta, 100.0)
+    optimizer = ZOSGD([theta], lr=0.1)
+    optimizer.estimate(lambda: theta.sum())
+    assert torch.allclose(theta, ramp(), rtol=0, atol=1e-6)
+    alone = ramp()
+    ZOSGD([alone], lr=0.1).estimate(lambda: alone.sum())
+    assert torch.allclose(theta.grad - 100, alone.grad, atol=1e-4)
+    assert optimizer.steps_taken == 1
+
+
+def test_a_replay_is_the_run_to_the_bit_at_any_number_of_threads() -> None:
+    """Twenty steps of recorded rises lead another process's copy of the start to the same end, and no loss is asked."""
+    arguments = {"lr": 1e-3, "queries": 2, "blocks": 3, "normalize": True, "seed": 2**62 + 1}
+    theta = nn.Parameter(torch.linspace(-1, 1, 300_000))
+    start, optimizer, rises = theta.detach().clone(), ZOSGD([theta], **arguments), []
+    for _ in range(20):
+        optimizer.step(lambda: theta.square().mean())
+        rises.append(optimizer.rises)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            again = nn.Parameter(start.clone())
+            twin = ZOSGD([again], **arguments)
+            for rises_of_step in rises:
+                twin.replay(rises_of_step)
+            assert torch.equal(again, theta)
+            assert twin.state_dict()["mean_square"] == optimizer.mean_square
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(ValueError, match="as many rises as queries, 2, not 1"):
+        twin.replay([0.0])
+
+
+def test_a_normalized_step_is_lr_long_whatever_the_loss() -> None:
+    """First step on L = c theta: |g| over its own root mean square is 1, so theta moves by lr |z|, for any c."""
+    moves = []
+    for scale in (1e-3, 1.0, 1e3):
+        theta = nn.Parameter(torch.zeros(4, dtype=torch.float64))
+        ZOSGD([theta], lr=0.1, normalize=True, seed=2).step(lambda theta=theta, scale=scale: scale * theta.sum())
+        moves.append(theta.detach())
+    assert torch.allclose(moves[0], moves[1], rtol=1e-6)
+    assert torch.allclose(moves[2], moves[1], rtol=1e-6)
+    assert moves[0].abs().min() > 0
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_seeds_beyond_32_bits_are_seeds_of_their_own(seed: int) -> None:
+    ends = []
+    for high in (0, 2**32, 2**62):
+        theta = ramp()
+        ZOSGD([theta], lr=0.1, seed=seed + high).step(lambda theta=theta: theta.sum())
+        ends.append(theta.detach())
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(ends, 2))
 
 
 @pytest.mark.parametrize(("two_sided", "calls"), [(True, 6), (False, 4)])
@@ -317,6 +489,7 @@ def test_resuming_equals_going_straight_through(noise: str, two_sided: bool) -> 
 
     straight = nn.Parameter(torch.zeros(40))
     arguments = {"lr": 1e-2, "seed": 9, "queries": 2, "two_sided": two_sided, "noise": noise, "clip": 5.0}
+    arguments |= {"blocks": 4, "steps_per_batch": 2, "normalize": True}
     run(straight, ZOSGD([straight], **arguments), 20)
     halfway = nn.Parameter(torch.zeros(40))
     first = ZOSGD([halfway], **arguments)
@@ -393,6 +566,9 @@ def test_it_descends_to_the_minimum_of_a_quadratic() -> None:
         ({"lr": 0.1, "seed": 2**63}, "seed must be an integer in"),
         ({"lr": 0.1, "noise": None}, "unknown noise None"),
         ({"lr": 0.1, "queries": 0}, "queries must be at least 1"),
+        ({"lr": 0.1, "blocks": 0}, "blocks must be at least 1"),
+        ({"lr": 0.1, "blocks": 3}, "blocks must be at most the number of trainable parameters, 2, not 3"),
+        ({"lr": 0.1, "steps_per_batch": 0}, "steps_per_batch must be at least 1"),
         ({"lr": 0.1, "clip": 0.0}, "clip must be above 0, or None"),
         ({"lr": 0.1, "clip": float("nan")}, "clip must be above 0, or None"),
         ({"lr": 0.1, "seed": -1}, "seed must be an integer in"),

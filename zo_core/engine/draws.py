@@ -25,6 +25,10 @@ class SameDraws:
         for generator, then in self._kept:
             generator.set_state(then.get_state())
 
+    def drawn(self) -> bool:
+        """Whether something has been drawn since."""
+        return any(not torch.equal(generator.get_state(), then.get_state()) for generator, then in self._kept)
+
 
 def _default_generator(device: torch.device) -> torch.Generator | None:
     """The one that random operations on `device` draw from; None of an accelerator that shows none."""

@@ -1,0 +1,88 @@
+"""Trying arms one after the other; each is written down as soon as it is done."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from bench.base.paths import ROOT
+from bench.base.progress import Progress
+from bench.erasure.erasure import Erasure
+from bench.instruments.energy import Meter
+from bench.instruments.machine import describe_commit, describe_machine
+from bench.profiles import Tuned, TuningPlan
+from bench.record import TuningCost
+from bench.tune.choice import STANDARD, Score, choose, doubts, scores
+from bench.tune.file import Tuning, read_tuning
+from bench.tune.search import Trial, try_arm
+
+SHALLOW = f"no point goes as deep as {STANDARD} on the whole network: the best of its longest tail"
+
+
+def try_arms(
+    arms: Iterable[str],
+    tuning: TuningPlan,
+    erasures: Sequence[tuple[int, Erasure]],
+    progress: Progress,
+    meter: Meter,
+    found: Tuning,
+    profile: str,
+    short: bool = False,
+) -> None:
+    """Try each arm on every pilot erasure, and add what came of it to `found`, in the file beside `profile`.
+
+    See `pilots` for `erasures`, `try_arm` for `short`.
+    """
+    for arm in arms:
+        progress.start_case(arm)
+        trials: list[Trial] = []
+        window = meter.repeat(lambda: trials.extend(try_arm(arm, tuning, erasures, short)), at_least_s=0.0)  # noqa: B023
+        if not window.repeats:
+            trials.extend(try_arm(arm, tuning, erasures, short))
+        found.trials += trials
+        found.scores += scores(trials)
+        found.costs.append(
+            TuningCost(
+                method=arm,
+                seconds=sum(trial.seconds for trial in trials),
+                sample_forwards=sum(trial.sample_forwards for trial in trials),
+                joules=window.joules,
+                basis=None if window.joules is None else window.basis,
+            )
+        )
+        found.write(profile)
+        progress.end_case(_said(arm, found.scores, tuning))
+
+
+def tried_before(profile: str, identity: str, command: str) -> Tuning:
+    """What was tried before in this way, as the file beside the profile has it; empty if nothing was.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    former = read_tuning(profile)
+    if former is not None and former.identity == identity:
+        return former.model_copy(update={"command": command})
+    commit, dirty = describe_commit(ROOT)
+    return Tuning(
+        identity=identity,
+        command=command,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit,
+        dirty=dirty,
+        machine=describe_machine(),
+    )
+
+
+def as_toml(best: Tuned) -> str:
+    """What was chosen, as an entry of the profile."""
+    return f"{{ {', '.join(f'{name} = {value!r}' for name, value in best.model_dump(exclude_unset=True).items())} }}"
+
+
+def _said(arm: str, found: list[Score], tuning: TuningPlan) -> str:
+    """What was chosen for one arm, plan by plan, with whatever speaks against relying on it."""
+    words = []
+    for (_, method), choice in choose(found).items():
+        if method == arm:
+            said = [SHALLOW] if choice.shallow else []
+            doubt = ", ".join([*said, *doubts(choice.score, found, tuning)])
+            words.append(as_toml(choice.score.tuned) + (f" ({doubt})" if doubt else ""))
+    return "; ".join(words) or "never complete: its entry in the profile stays as it is"
