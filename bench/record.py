@@ -35,6 +35,7 @@ Tail = Literal["all", "stage", "block", "layer"]
 WIDE_SPREAD = 0.1
 TWO_FORWARDS = "two forwards"
 SHOTS = 20  # samples a class, of the probe that points of a search are held against
+CLOSE = 0.02  # of ToW: points of a search that come so near each other are taken for as good
 DEPTH_MARGIN = 3.0  # points that it may find more than after ascent on the whole network
 JOURNAL = "journal.jsonl"  # of a run that goes on, or was broken off, beside its JSON
 LONGEST_NAME = 200  # bytes; file systems take 255, hash and suffix among them

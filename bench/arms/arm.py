@@ -21,6 +21,10 @@ BOTH = STEP | UNLEARNING
 TAILS: tuple[Tail, ...] = get_args(Tail)  # the longest first
 
 
+def _nothing() -> None:
+    """Nothing is in the way."""
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
     """What an arm is run with; `eps` only matters to the zeroth-order ones, and `tail` is all that may move."""
@@ -61,6 +65,7 @@ class Steps:
         spent, backward: forward and backward passes that went into preparing them.
         forwards: forward-equivalents of the steps taken so far, where they are not what `Method` says.
         cycle: steps that cost differently and come in turn, each once.
+        whole: tells why nothing before what moves could be kept, in one line; None where nothing is in the way.
     """
 
     optimizer: Optimizer
@@ -70,6 +75,7 @@ class Steps:
     backward: float = 0.0
     forwards: Callable[[], float] | None = None
     cycle: int = 1
+    whole: Callable[[], str | None] = _nothing
 
 
 Start = Callable[[Request], Steps]
@@ -112,7 +118,7 @@ class Step:
     Attributes:
         run: takes the step and returns its loss in nats.
         model, batch, optimizer: what it works on; no optimizer means inference.
-        cycle: steps that cost differently and come in turn, each once.
+        cycle, whole: see `Steps`.
     """
 
     run: Callable[[], float]
@@ -120,6 +126,12 @@ class Step:
     batch: tuple[Tensor, ...]
     optimizer: Optimizer | None
     cycle: int = 1
+    whole: Callable[[], str | None] = _nothing
+
+    def turn(self) -> None:
+        """Take as many steps as it takes for each that costs differently to come once: one, where all are alike."""
+        for _ in range(self.cycle):
+            self.run()
 
 
 methods: Registry[Method] = Registry("method")
@@ -171,7 +183,12 @@ def reusing(model: nn.Module, steps: Steps) -> Steps:
     """The same steps, but what lies before the first parameter that one moves is computed once for its evaluations."""
     assert hasattr(steps.optimizer, "moving"), "it must say what it moves"
     reuse = PrefixReuse(model, steps.optimizer)
-    return replace(steps, objective=reuse.objective(steps.objective), forwards=lambda: reuse.forwards)
+    return replace(
+        steps,
+        objective=reuse.objective(steps.objective),
+        forwards=lambda: reuse.forwards,
+        whole=lambda: reuse.reason,
+    )
 
 
 def first_step(method: Method, request: Request) -> Step:
@@ -181,7 +198,8 @@ def first_step(method: Method, request: Request) -> Step:
         batch = next(request.forget)
         return Step(lambda: forward_loss(model, *batch), model, batch, None)
     steps = begin(method, request)
-    return replace(optimizer_step(model, next(steps.batches), steps.optimizer, steps.objective), cycle=steps.cycle)
+    step = optimizer_step(model, next(steps.batches), steps.optimizer, steps.objective)
+    return replace(step, cycle=steps.cycle, whole=steps.whole)
 
 
 def optimizer_step(

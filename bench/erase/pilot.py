@@ -16,6 +16,7 @@ from bench.instruments.energy import Meter
 from bench.profiles import Profile, Tuned, TuningPlan
 from bench.run.materials import Materials
 from bench.tune.choice import choose
+from bench.tune.file import plans_of
 from bench.tune.search import pilots
 from bench.tune.trying import tried_before, try_arms
 from bench.workloads.datasets import Library
@@ -45,7 +46,8 @@ def search_rate(profile: Profile, arm: str, materials: Materials, meter: Meter, 
     asked = digest(samples(data, parts.forget))
     identity = [pilot.model_dump_json(), data.fingerprint, asked, erasure.origins.model_dump_json()]
     identity += [models.source(case.model), methods.source(arm)]
-    found = tried_before(path, sha256("\n".join(identity).encode()).hexdigest(), command)
+    digests = sha256("\n".join(identity).encode()).hexdigest()
+    found = tried_before(path, digests, plans_of(pilot), command, materials.progress.say)
     done = {cost.method for cost in found.costs}
     arms = [] if arm in done else [arm]
     try_arms(arms, tuning, [(0, erasure)], materials.progress, meter, found, path, short=True)

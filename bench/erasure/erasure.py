@@ -22,10 +22,26 @@ from bench.workloads.images.samples import ImageData
 from bench.workloads.requests import erased
 from bench.workloads.splits import Split, batches_once, endless_batches, split
 from zo_core import Trajectory, geometric_steps, unlearn
-from zo_core.prefix import share_from
+from zo_core.prefix import share_from, uncut
 
 CHANGE_TRAINING = "change [unlearning.training] in the profile"
 FEW, TELLING = 20, 5.0  # samples, and points between what a model has seen and what it has not, that tell something
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A run from the original to its end.
+
+    Attributes:
+        trajectory: what was seen of it.
+        forwards: forward-equivalents of its steps and of what they took to prepare.
+        whole: why all passes count as whole ones, though but a part of the network moved, or what lies before it was to
+            be kept; None where nothing was in the way.
+    """
+
+    trajectory: Trajectory[Evaluation]
+    forwards: float
+    whole: str | None
 
 
 @dataclass(frozen=True)
@@ -145,16 +161,12 @@ class Erasure:
         for now, then in zip(model.state_dict().values(), self.original.state_dict().values(), strict=True):
             now.copy_(then)
 
-    def follow(
-        self, model: nn.Module, track: Callable[[Iterable[Any]], Iterable[Any]], horizon: float
-    ) -> tuple[Trajectory[Evaluation], float]:
+    def follow(self, model: nn.Module, track: Callable[[Iterable[Any]], Iterable[Any]], horizon: float) -> Followed:
         """The whole run, to completion and `horizon` times as long beyond, evaluated along the way.
 
         Args:
             model: a fresh one; it is left as the last step leaves it.
 
-        Returns:
-            The trajectory, and the forward-equivalents of its steps and of what they took to prepare.
         """
         with self._own_masks():
             arm = self._start(model)
@@ -170,7 +182,8 @@ class Erasure:
                 train_mode=self.plan.train_mode,
                 evaluate_at=geometric_steps(self.plan.resolution),
             )
-        return trajectory, self._spent(arm, trajectory.steps[-1])
+        whole = uncut(self.original) if arm.forwards is None and self._tail != "all" else arm.whole()
+        return Followed(trajectory, self._spent(arm, trajectory.diverged or trajectory.steps[-1]), whole)
 
     def erase(self, model: nn.Module, steps: int) -> Callable[[], float]:
         """Just the steps, nothing evaluated; `model` is a fresh one and is changed.
@@ -202,7 +215,7 @@ class Erasure:
     def _spent(self, arm: Steps, steps: int) -> float:
         """Forward-equivalents; a backward pass counts two of the part of the network that it goes through."""
         whole = self._method.forward_equivalents
-        backward = whole // 3
+        backward = 0 if self._method.zeroth_order else whole // 3
         step = whole - 2 * backward * (1 - self._share)
         taken = steps * step if arm.forwards is None else arm.forwards()
         return taken + arm.spent + 2 * self._share * arm.backward

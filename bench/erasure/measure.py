@@ -63,7 +63,8 @@ def _untrained(erasure: Erasure, suite: Suite, reason: str) -> Record:
 def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
     """Follow a run to completion and beyond, find what it cost to completion, and let the result relearn."""
     track = suite.materials.tracker("unlearning", None)
-    trajectory, _ = erasure.follow(erasure.fresh_model(), track, erasure.plan.horizon)
+    followed = erasure.follow(erasure.fresh_model(), track, erasure.plan.horizon)
+    trajectory = followed.trajectory
     model, steps = erasure.fresh_model(), trajectory.completed
     if steps is None:
         cost = Cost(Completion(reached=False), notes=_not_completed(erasure, trajectory))
@@ -79,6 +80,8 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
     aftermath, after = _stability(erasure, trajectory, seen, suite.profile.rules)
     memory, missing = peak_memory(suite.materials.stand_in(erasure.case))
     explained = {"time": "an erasure is timed as a whole: completion.seconds"} | divergence | forgotten | after
+    if followed.whole is not None:
+        explained["completion.sample_forwards"] = f"every pass counts as a whole one: {followed.whole}"
     record = Record(
         kind="unlearning",
         outcome="ok" if diverged_at is None else "diverged",

@@ -50,9 +50,9 @@ def _cpu_peak(prepare: Callable[[], Step]) -> int:
     os.environ.setdefault("KINETO_LOG_LEVEL", SILENT)
     with profile(use_cpu=True, profile_memory=True) as profiler:
         step = prepare()
-        step.run()
+        step.turn()
         with record_function(MEASURED):
-            step.run()
+            step.turn()
     return _peak_within(MEASURED, profiler.kineto_results.events())
 
 
@@ -71,10 +71,10 @@ def _accelerator_peak(prepare: Callable[[], Step], device: torch.device) -> int:
     torch.accelerator.empty_cache()
     before = torch.accelerator.memory_allocated(device)
     step = prepare()
-    step.run()
+    step.turn()
     synchronize(device)
     torch.accelerator.reset_peak_memory_stats(device)
-    step.run()
+    step.turn()
     synchronize(device)
     return int(torch.accelerator.max_memory_allocated(device)) - before
 
@@ -92,10 +92,10 @@ def _make_workspaces(device: torch.device) -> None:
 def _sampled_peak(prepare: Callable[[], Step], allocated: Callable[[], int]) -> int:
     before = allocated()
     step = prepare()
-    step.run()
+    step.turn()
     samples: list[int] = []
     with _after_every_operation(lambda: samples.append(allocated())):
-        step.run()
+        step.turn()
     return max(samples) - before
 
 

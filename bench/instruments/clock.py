@@ -69,7 +69,7 @@ def time_paired(
     Returns:
         None if pytest-benchmark was told not to time (`--benchmark-disable`).
     """
-    for _ in range(WARMUP):
+    for _ in range(WARMUP if cycle == 1 else cycle):
         pair = stopwatch(forward, device) + stopwatch(step, device)
     rounds = max(min_rounds, min(MAX_ROUNDS, int(seconds / pair)))
     if cycle > 1:
@@ -89,7 +89,7 @@ def time_paired(
         times_two_forwards=median(ratios),
         times_two_forwards_q1=first,
         times_two_forwards_q3=third,
-        rounds=rounds,
+        rounds=len(ratios),
     )
 
 

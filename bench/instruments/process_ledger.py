@@ -155,10 +155,10 @@ def _measure(stand_in: StandIn) -> ProcessPeak:
     torch.set_num_threads(stand_in.case.threads)
     start = _resident("VmRSS")
     step = stand_in.prepare()
-    step.run()
+    step.turn()
     synchronize(device)
     RESET.write_text(RESET_PEAK, encoding="ascii")
-    step.run()
+    step.turn()
     synchronize(device)
     return ProcessPeak(total=_resident("VmHWM"), start=start)
 

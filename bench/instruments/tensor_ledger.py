@@ -36,7 +36,8 @@ class TensorPeak:
 
 
 def tensor_peak(prepare: Callable[[], Step]) -> TensorPeak:
-    """Peak of live tensor bytes during the first step or the second, whichever is higher.
+    """Peak of live tensor bytes during the first step or the second, whichever is higher; where steps differ and come
+    in turn, during the first turn or the second.
 
     Only the first makes what lasts (gradients, optimizer state, noise pools, anything held), and may take more while it
     does; only the second has all of it from its start, and everything in its category. Where both peak alike, it is
@@ -69,9 +70,9 @@ class _Ledger(TorchDispatchMode):
         self._entries: weakref.WeakKeyDictionary[torch.UntypedStorage, _Entry] = weakref.WeakKeyDictionary()
 
     def peak_of(self, step: Step) -> TensorPeak:
-        """Take the step."""
+        """Take the step, or each that comes in turn."""
         self._begin(step)
-        step.run()
+        step.turn()
         return TensorPeak(sum(self.peak.values()), dict(self.peak))
 
     def _begin(self, step: Step) -> None:

@@ -40,6 +40,8 @@ def measure_step(case: Case, suite: Suite, benchmark: Any) -> Record:
     )
     window = suite.meter.repeat(waited(step.run, device), profile.window_s)
     notes |= window.notes()
+    if (whole := step.whole()) is not None:
+        notes["reuse"] = f"every pass is a whole one: {whole}"
     notes |= {"time": "timing was turned off (--benchmark-disable)"} if time is None else spread_notes(time)
     return Record(
         kind="step",

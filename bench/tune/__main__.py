@@ -38,7 +38,8 @@ from bench.run.preflight import (
     prepare_folder,
 )
 from bench.tune.choice import STANDARD, Choice, choose
-from bench.tune.search import check_tunable, pilots, tunable, without_requests
+from bench.tune.file import plans_of
+from bench.tune.search import check_tunable, grid, pilots, tunable, without_requests
 from bench.tune.trying import as_toml, tried_before, try_arms
 from bench.workloads.datasets import Library
 from bench.workloads.models import models
@@ -63,12 +64,14 @@ def main(arguments: list[str] | None = None) -> int:
         prepare_file(profile_path(options.profile))
         prepare_folder(options.checkpoints)
         command = shlex.join([*called("tune").split(), *given])
-        found = tried_before(options.profile, _identity(profile, tuning, library, weights), command)
+        plans = plans_of(profile)
+        found = tried_before(options.profile, _identity(profile, tuning, library, weights), plans, command, _tell)
     except ValueError as error:
         sys.stderr.write(f"tune: {error}\n")
         return 2
     wanted = options.method or tunable(profile)
-    found.forget_changed({arm: _own_source(methods, arm) for arm in wanted})
+    sources = {arm: _own_source(methods, arm) for arm in wanted}
+    found.forget_changed(sources, {arm: {point.tail for point, *_ in grid(arm, tuning)} for arm in wanted})
     done = {cost.method for cost in found.costs}
     arms = sorted((arm for arm in wanted if arm not in done), key=lambda arm: arm != STANDARD)  # others are held to it
     meter: Meter = NoMeter("--no-energy") if options.no_energy else EnergyMeter(profile.country)
@@ -116,7 +119,8 @@ def _identity(profile: Profile, tuning: TuningPlan, library: Library, weights: I
     contents += filter(
         None, [_own_source(models, name) for name in sorted({plan.model for plan in profile.unlearning})]
     )
-    return sha256("\n".join([*plans, *contents, tuning.model_dump_json()]).encode()).hexdigest()
+    common = tuning.model_copy(update={"arm_tails": {}})  # an arm's own are compared with what it was tried on
+    return sha256("\n".join([*plans, *contents, common.model_dump_json()]).encode()).hexdigest()
 
 
 def _own_source(registry: Registry[Any], name: str) -> str:

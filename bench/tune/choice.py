@@ -10,7 +10,8 @@ ToW sees outputs alone, and so would take the last layer, which can hide a class
 knows. Where a class is forgotten, a point therefore counts only if it goes as deep as `STANDARD` does on the whole
 network: what a probe recovers of the class (`bench.erasure.depth`) is at most `DEPTH_MARGIN` points more than at the
 point that is chosen for it there. An arm that never goes so deep keeps the best point of the longest tail that it was
-tried on, and that is said. Where `STANDARD` was not tried, or never completed, there is no such bar.
+tried on, and that is said. Where `STANDARD` was not tried, or never completed, there is no such bar; and where it hides
+the class itself, so that a probe recovers about as much as of the original, the bar keeps nothing out.
 """
 
 from collections.abc import Iterable
@@ -20,10 +21,9 @@ from statistics import fmean
 
 from bench.arms.arm import TAILS
 from bench.profiles import Tuned, TuningPlan
-from bench.record import DEPTH_MARGIN, Tail
+from bench.record import CLOSE, DEPTH_MARGIN, Tail
 from bench.tune.search import Strict, Trial
 
-CLOSE = 0.02  # of ToW; a bar of cost takes a ToW so much lower for as good, too
 STANDARD = "fo-ga"
 
 

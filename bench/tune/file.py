@@ -2,30 +2,42 @@
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.base.atomic_write import write_text
 from bench.base.paths import called
 from bench.profiles import Profile, profile_path
-from bench.record import Machine, TuningCost
+from bench.record import Machine, Tail, TuningCost
 from bench.tune.choice import Score
 from bench.tune.search import Trial, tunable
 
 TABLES = ("costs", "scores", "trials")
 
 
+class Plan(NamedTuple):
+    """What a trial is of, beside its scenario."""
+
+    model: str
+    dataset: str
+    image_size: int
+    dtype: str
+
+
 class Tuning(BaseModel):
     """What the file holds.
 
     Attributes:
-        identity: a hash over what a trial depends on, but for the suite's own code and the arm.
+        identity: a hash over what a trial depends on, but for the suite's own code, the arm and its tails.
+        plans: of each [[unlearning]] table.
         sources: of each arm of the user's own, a hash over its code.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     identity: str
+    plans: list[Plan] = []
     command: str
     started: str
     commit: str | None
@@ -36,10 +48,13 @@ class Tuning(BaseModel):
     scores: list[Score] = []
     trials: list[Trial] = []
 
-    def forget_changed(self, sources: dict[str, str]) -> None:
-        """Drop what was tried of arms whose code is no longer what it was; `sources` is of the arms as they are."""
+    def forget_changed(self, sources: dict[str, str], tails: dict[str, set[Tail]]) -> None:
+        """Drop what was tried of arms whose code, or the tails that they are to be tried on, are no longer what they
+        were; `sources` and `tails` are of the arms as they are.
+        """
+        tried = {arm: {trial.tail for trial in self.trials if trial.method == arm} for arm in tails}
         known = {arm for arm, source in sources.items() if self.sources.get(arm, "") == source}
-        changed = sources.keys() - known
+        changed = (sources.keys() - known) | {arm for arm in tails if tried[arm] != tails[arm]}
         self.costs = [cost for cost in self.costs if cost.method not in changed]
         self.scores = [score for score in self.scores if score.method not in changed]
         self.trials = [trial for trial in self.trials if trial.method not in changed]
@@ -56,9 +71,22 @@ class Tuning(BaseModel):
         write_text(tuning_path(profile), self.text())
 
 
+def plans_of(profile: Profile) -> list[Plan]:
+    """What the trials of a profile are of."""
+    return [
+        Plan(plan.model, plan.dataset or profile.dataset, plan.image_size, plan.dtype) for plan in profile.unlearning
+    ]
+
+
 def tuning_path(profile: str) -> Path:
     """Where the file of a profile is, which is given by its name or as FILE.toml."""
     return profile_path(profile).with_suffix(".tuning.json")
+
+
+def put_aside(profile: str) -> Path:
+    """Keep a profile's file under another name, in the place of one that was kept before."""
+    path = tuning_path(profile)
+    return path.replace(path.with_suffix(".previous.json"))
 
 
 def read_tuning(profile: str) -> Tuning | None:

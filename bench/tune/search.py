@@ -1,7 +1,7 @@
 """Every arm tried on the same grid, on pilot seeds that no result uses; what is chosen from it is `choice`'s part."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 from operator import attrgetter, itemgetter
@@ -34,6 +34,7 @@ class Trial(Strict):
         batch_tuned: whether the batch size was tried, too, or is the profile's.
         step: T*; None if the run did not complete.
         tow, retain_accuracy: at T*, in [0, 1] and in percent; None likewise.
+        diverged: whether a loss was not finite; None in files of versions that did not say.
         depth: what a probe recovers of a forgotten class at T*, in percent; None likewise, and where there is no class.
         sample_forwards: of all steps that were taken, and of preparing them.
         seconds: it took, evaluations included.
@@ -51,6 +52,7 @@ class Trial(Strict):
     step: int | None
     tow: float | None
     retain_accuracy: float | None
+    diverged: bool | None = None
     depth: float | None = None
     sample_forwards: float
     seconds: float
@@ -126,8 +128,8 @@ def try_arm(
     """Run the grid of one arm on every pilot erasure.
 
     Args:
-        short: go from the highest rate of a line down, and no further than to one at which fewer runs complete than at
-            the one before, since it is too low. So it is wherever there are several batch sizes or tails.
+        short: go from the highest rate of a line down, and no further than to where it is `too_low`. So it is wherever
+            there are several batch sizes or tails.
     """
     for number, pairs in groupby(erasures, key=itemgetter(0)):
         of_plan = [erasure for _, erasure in pairs]
@@ -138,14 +140,25 @@ def try_arm(
 
 
 def _try_line(number: int, erasures: list[Erasure], method: str, line: list[Point], short: bool) -> Iterator[Trial]:
-    before = 0
+    tried: list[list[Trial]] = []
     for point in sorted(line, key=attrgetter("lr"), reverse=True) if short else line:
-        trials = [_try(number, erasure, method, point) for erasure in erasures]
-        yield from trials
-        completed = sum(trial.step is not None for trial in trials)
-        if short and completed < before:
+        tried.append([_try(number, erasure, method, point) for erasure in erasures])
+        yield from tried[-1]
+        if short and too_low(tried):
             break
-        before = completed
+
+
+def too_low(tried: Sequence[Sequence[Trial]]) -> bool:
+    """Whether the last two of these rates are, and with them every lower one: at both, more runs used up their steps
+    than at a higher rate, though at a higher one some complete. What diverged was not too slow, and what used them up
+    at one rate alone may have been wrecked.
+
+    Args:
+        tried: the runs at each rate, from the highest down.
+    """
+    used_up = [sum(trial.step is None and not trial.diverged for trial in runs) for runs in tried]
+    completed = any(trial.step is not None for runs in tried[:-2] for trial in runs)
+    return completed and min(used_up[-2:]) > min(used_up[:-2])
 
 
 def _try(number: int, erasure: Erasure, method: str, point: Point) -> Trial:
@@ -154,7 +167,8 @@ def _try(number: int, erasure: Erasure, method: str, point: Point) -> Trial:
     case = erasure.case.model_copy(update={"method": method, "batch_size": batch_size})
     given = Hyperparameters(point.lr, 1e-3 if point.eps is None else point.eps, case.seed, point.tail)
     erasure, model = replace(erasure, case=case, hyperparameters=given), erasure.fresh_model()
-    trajectory, spent = erasure.follow(model, lambda batches: batches, horizon=0)  # which ends at T*
+    followed = erasure.follow(model, lambda batches: batches, horizon=0)  # which ends at T*
+    trajectory = followed.trajectory
     seen = trajectory.at_completion()
     return Trial(
         plan=number,
@@ -167,9 +181,10 @@ def _try(number: int, erasure: Erasure, method: str, point: Point) -> Trial:
         batch_tuned=case.batch_tuned,
         seed=case.seed,
         step=trajectory.completed,
+        diverged=trajectory.diverged is not None,
         tow=None if seen is None else tug_of_war(seen, erasure.reference),
         retain_accuracy=None if seen is None else seen.retain_accuracy,
         depth=None if seen is None else depth_at(erasure, model, SHOTS),
-        sample_forwards=spent * batch_size,
+        sample_forwards=followed.forwards * batch_size,
         seconds=time.perf_counter() - start,
     )

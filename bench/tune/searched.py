@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 
-from bench.profiles import Profile, load_profile
+from bench.profiles import Profile
 from bench.record import Case, Searched
 from bench.tune.choice import scored
-from bench.tune.file import read_tuning
+from bench.tune.file import Plan, read_tuning
 from bench.tune.search import Trial, tunable
 
 Point = tuple[str, float, float | None, int, str]  # arm, learning rate, eps, batch size, tail
@@ -18,25 +18,26 @@ def searched(given: str, profile: Profile) -> tuple[Searched, ...]:
         given: the profile's name or FILE.toml; the search of its `tuned_by` counts instead.
 
     Raises:
-        ValueError: the file of the search, or that profile, cannot be read.
+        ValueError: the file of the search cannot be read.
     """
     source = profile.tuned_by or given
     found = read_tuning(source)
     if found is None:
         return ()
-    arms, cases, origin = tunable(profile), profile.unlearning_cases(), load_profile(source)
+    arms, cases = tunable(profile), profile.unlearning_cases()
     points: defaultdict[tuple[str, Point], list[Trial]] = defaultdict(list)
     for trial in found.trials:
-        alike = (case for case in cases if trial.method in arms and _is_of(trial, case, origin))
+        alike = (case for case in cases if trial.method in arms and _is_of(trial, case, found.plans))
         for setting in dict.fromkeys(str(case.setting) for case in alike):
             points[setting, _point(trial)].append(trial)
     return tuple(_searched(setting, runs) for (setting, _), runs in points.items())
 
 
-def _is_of(trial: Trial, case: Case, origin: Profile) -> bool:
+def _is_of(trial: Trial, case: Case, plans: list[Plan]) -> bool:
     """Whether it tried an erasure that is the case's but for seed, arm and, where that is the arm's own, batch size."""
-    plan = origin.unlearning[trial.plan]
-    tried = (plan.model, plan.dataset or origin.dataset, plan.image_size, plan.dtype, trial.scenario)
+    if trial.plan >= len(plans):  # a file of a version that did not say
+        return False
+    tried = (*plans[trial.plan], trial.scenario)
     same = tried == (case.model, case.dataset, case.image_size, case.dtype, case.scenario)
     return same and (case.batch_tuned or trial.batch_size == case.batch_size)
 

@@ -1,6 +1,6 @@
 """Trying arms one after the other; each is written down as soon as it is done."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from bench.base.paths import ROOT
@@ -11,7 +11,7 @@ from bench.instruments.machine import describe_commit, describe_machine
 from bench.profiles import Tuned, TuningPlan
 from bench.record import TuningCost
 from bench.tune.choice import STANDARD, Score, choose, doubts, scores
-from bench.tune.file import Tuning, read_tuning
+from bench.tune.file import Plan, Tuning, put_aside, read_tuning
 from bench.tune.search import Trial, try_arm
 
 SHALLOW = f"no point goes as deep as {STANDARD} on the whole network: the best of its longest tail"
@@ -52,18 +52,22 @@ def try_arms(
         progress.end_case(_said(arm, found.scores, tuning))
 
 
-def tried_before(profile: str, identity: str, command: str) -> Tuning:
-    """What was tried before in this way, as the file beside the profile has it; empty if nothing was.
+def tried_before(profile: str, identity: str, plans: list[Plan], command: str, tell: Callable[[str], None]) -> Tuning:
+    """What was tried before in this way, as the file beside the profile has it; empty if nothing was. What was tried in
+    another way is put aside, and `tell` is told.
 
     Raises:
         ValueError: the file cannot be read.
     """
     former = read_tuning(profile)
     if former is not None and former.identity == identity:
-        return former.model_copy(update={"command": command})
+        return former.model_copy(update={"command": command, "plans": plans})
+    if former is not None:
+        tell(f"data, training or grid are not those of the search so far, which is kept as {put_aside(profile)}")
     commit, dirty = describe_commit(ROOT)
     return Tuning(
         identity=identity,
+        plans=plans,
         command=command,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.record import DEPTH_MARGIN, Searched
+from bench.record import CLOSE, DEPTH_MARGIN, Searched
 from reports.data.arms import ASCENTS, FIRST, RETRAIN, places
 from reports.data.load import CATEGORY, PROBED, categories
 
@@ -59,14 +59,14 @@ def frontier_points(done: pd.DataFrame, searched: Iterable[Searched]) -> pd.Data
 
 
 def _shallow(points: pd.DataFrame) -> pd.Series:
-    """Results against those of first-order ascent; points of a search against its best one on the whole network."""
+    """Against first-order ascent on the whole network: results against its own, points of a search against the one that
+    the search chooses there, the cheapest of those within `CLOSE` of the best.
+    """
     shallow = pd.Series(False, index=points.index)
-    for (_, measured), alike in points.groupby(["setting", "measured"]):
-        ascent = alike[(alike["method"] == FIRST) & ((alike["tail"] == "all") | bool(measured))].dropna(
-            subset=["depth"]
-        )
+    for _, alike in points.groupby(["setting", "measured"]):
+        ascent = alike[(alike["method"] == FIRST) & (alike["tail"] == "all")].dropna(subset=["depth"])
         if not ascent.empty:
-            best = ascent.sort_values("mean").iloc[-1]
+            best = ascent[ascent["mean"] >= ascent["mean"].max() - CLOSE].sort_values("forwards").iloc[0]
             shallow[alike.index] = alike["depth"] > best["depth"] + DEPTH_MARGIN
     return shallow
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.record import DEPTH_MARGIN, SHOTS, ErasureBar
 from reports.data.arms import FIRST, ZEROTH
+from reports.data.claims import LEAST_SEEDS
 from reports.data.erasures import SHARED, ArmRuns, by_setting
 from reports.data.glossary import distinct
 from reports.data.load import PROBED, ratio
@@ -103,6 +104,8 @@ class SideBySide:
         both: with how many of them both completed; what follows is of their runs.
         names: of the two, with part of the network and batch size where they have their own.
         complete: how many runs of each completed, in words.
+        completed: how many runs of each did.
+        of_class: whether a class was to be forgotten.
         idle: whether the first of them had nothing to forget with any seed.
         basis: of the energy, measured or estimated.
         means: of each of `FIGURES`.
@@ -114,6 +117,8 @@ class SideBySide:
     both: int
     names: tuple[str, str]
     complete: tuple[str, str]
+    completed: tuple[int, int]
+    of_class: bool
     idle: bool
     basis: str
     means: Mapping[Figure, Means]
@@ -129,22 +134,27 @@ class CostTest:
 
     @cached_property
     def held(self) -> dict[str, bool]:
-        """What the bar asks for, and whether it holds, as far as both arms have the figures."""
-        means = self.both.means
-        asked = {
-            "sample-forwards": (means[FORWARDS].ratio, self.bar.sample_forwards),
-            "energy": (means[ENERGY].ratio, self.bar.joules or math.nan),
-            "ToW": (-means[TOW].difference, self.bar.tow_margin),
-            "probe": (means[DEPTH].difference, DEPTH_MARGIN),
+        """What the bar asks for, and whether it holds; false where a figure is not known."""
+        means, (ours, theirs) = self.both.means, self.both.completed
+        held = {
+            "completion": ours >= theirs,
+            "sample-forwards": means[FORWARDS].ratio <= self.bar.sample_forwards,
+            "ToW": -means[TOW].difference <= self.bar.tow_margin,
         }
-        known = {name: both for name, both in asked.items() if not any(map(math.isnan, both))}
-        return {name: figure <= bound for name, (figure, bound) in known.items()}
+        if self.bar.joules:
+            held["energy"] = means[ENERGY].ratio <= self.bar.joules
+        if self.both.of_class:
+            held["probe"] = means[DEPTH].difference <= DEPTH_MARGIN
+        return held
 
     @property
     def met(self) -> bool | None:
-        """Whether all of it holds; None where no seed has both arms' cost and ToW, or an energy that is asked for."""
-        needed = {"sample-forwards", "ToW", *(["energy"] if self.bar.joules else [])}
-        return all(self.held.values()) if needed <= set(self.held) else None
+        """Whether all of it holds; None where both completed with fewer than `LEAST_SEEDS` seeds, or lack a figure that
+        is asked for with one of them.
+        """
+        asked = [FORWARDS, TOW, *([ENERGY] if self.bar.joules else []), *([DEPTH] if self.both.of_class else [])]
+        known = all(self.both.means[figure].seeds == self.both.both for figure in asked)
+        return all(self.held.values()) if known and self.both.both >= LEAST_SEEDS else None
 
 
 def cost_tests(arms: Sequence[ArmRuns], bars: Sequence[ErasureBar]) -> Iterator[CostTest]:
@@ -174,6 +184,8 @@ def _compared(setting: str, one: ArmRuns, other: ArmRuns) -> SideBySide:
         both=len(both),
         names=(one.name, other.name),
         complete=(one.complete, other.complete),
+        completed=(len(one.done), len(other.done)),
+        of_class=bool(one.runs["scenario"].str.startswith("class:").all()),
         idle=bool((one.runs["completion.step"] == 0).all()),
         basis=distinct(pd.concat([ours["energy.basis"], theirs["energy.basis"]])),
         means={figure: _means(ours.get(figure.column), theirs.get(figure.column)) for figure in FIGURES},

@@ -28,9 +28,7 @@ def frontier(points: pd.DataFrame) -> Drawing | None:
     if measured.empty:
         return None
     looks = _looks(measured)
-    legend = looks | (
-        {"first order, search": _tried(False), "zeroth order, search": _tried(True)} if len(tried) else {}
-    )
+    legend = looks | ({"others, search": _tried(False), "zeroth order, search": _tried(True)} if len(tried) else {})
     settings = list(measured["setting"].unique())
     figure, at = panels(len(settings), height=3.3, across=2)
     for axes, setting in zip(at, settings, strict=True):
@@ -42,7 +40,7 @@ def frontier(points: pd.DataFrame) -> Drawing | None:
         f"ToW at completion against the work until then: mean and range over the {span(measured['n'])} seeds that "
         "completed. Hollow and blue: arms of zeroth order; filled and red: the others. "
         f"{_behind(tried)}{_grey(points)}Up and to the left is better; a line, broken for zeroth order, joins the "
-        f"points that no other of the same order beats in both. {SAMPLE_FORWARDS} Samples a step and the part of the "
+        f"points that no other of the same kind beats in both. {SAMPLE_FORWARDS} Samples a step and the part of the "
         "network that an arm moved are in the table. The axis of work is logarithmic.",
         "ToW at completion against sample-forwards, one panel a setting, a marker an arm, both orders apart.",
         figure,

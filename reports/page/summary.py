@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from bench.record import DEPTH_MARGIN
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
-from reports.data.claims import BarTest, Claim
+from reports.data.claims import LEAST_SEEDS, BarTest, Claim
 from reports.data.glossary import listed
 from reports.data.part import Part
 from reports.data.side_by_side import (
     COLLAPSE,
+    DEPTH,
     ENERGY,
     ENERGY_OF_RETRAIN,
     FORWARDS,
@@ -133,18 +135,31 @@ def _bars(tests: Sequence[BarTest]) -> Iterator[Finding]:
 
 
 def _cost_bars(tests: Sequence[CostTest]) -> Iterator[Finding]:
-    """How many bars are met, and by how much the others are missed."""
+    """How many bars are met, and what the others are missed by."""
+    if not tests:
+        return
     known = [test for test in tests if test.met is not None]
-    missed = [
-        f"{' over '.join(test.both.names)}, {test.both.setting} ({test.both.means[FORWARDS].ratio:.2g} times the "
-        f"sample-forwards, at most {test.bar.sample_forwards:g}; ToW {test.both.means[TOW].difference:+.3f})"
-        for test in known
-        if not test.met
-    ]
-    if known:
-        text = f"Of {len(known)} bars of an erasure's cost {len(known) - len(missed)} are met"
-        values = {"bars": len(tests), "known": len(known), "missed": len(missed)}
-        yield Finding("cost bars", f"{text}{'; missed: ' if missed else ''}{'; '.join(missed)}.", COST_BARS, values)
+    missed = [_missed(test) for test in known if not test.met]
+    text = f"Of {len(known)} bars of an erasure's cost {len(known) - len(missed)} are met"
+    missing = f"; missed: {'; '.join(missed)}" if missed else ""
+    others = len(tests) - len(known)
+    unknown = f"; {others} more lack a figure, or {LEAST_SEEDS} seeds with which both arms completed" if others else ""
+    values = {"bars": len(tests), "known": len(known), "missed": len(missed)}
+    yield Finding("cost bars", f"{text}{missing}{unknown}.", COST_BARS, values)
+
+
+def _missed(test: CostTest) -> str:
+    """A bar, and each of the figures that it asks for and does not get."""
+    means, bar = test.both.means, test.bar
+    words = {
+        "completion": f"{test.both.completed[0]} runs complete, {test.both.completed[1]} of {bar.over}",
+        "sample-forwards": f"{means[FORWARDS].ratio:.2g} times the sample-forwards, at most {bar.sample_forwards:g}",
+        "ToW": f"ToW {means[TOW].difference:+.3f}, at most {bar.tow_margin:g} below",
+        "energy": f"{means[ENERGY].ratio:.2g} times the energy, at most {bar.joules or math.nan:g}",
+        "probe": f"a probe finds {means[DEPTH].difference:+.1f} points, at most {DEPTH_MARGIN:+g}",
+    }
+    said = ", ".join(words[name] for name, held in test.held.items() if not held)
+    return f"{' over '.join(test.both.names)}, {test.both.setting} ({said})"
 
 
 def _ratios(steps: pd.DataFrame, column: str, arm: str, other: str) -> pd.Series:

@@ -121,8 +121,8 @@ def frontier_table(part: Part) -> Table | None:
         f"To T*, means over the runs; for ToW with the least and the greatest of the seeds. {SAMPLE_FORWARDS} The "
         "probe finds so many percent of a forgotten class in the features; a point where that is over "
         f"{DEPTH_MARGIN:g} points more than after {FIRST} hides the class and is on no line. On the line are the "
-        "points that no other of the same order, first or zeroth, beats: none takes no more sample-forwards, comes to "
-        "no less and is better in one of them. Of a search only those are here; its seeds are pilot ones that no "
+        "points that no other of the same kind, zeroth order or not, beats: none takes no more sample-forwards, comes "
+        "to no less and is better in one of them. Of a search only those are here; its seeds are pilot ones that no "
         "result uses, and a point counts if every run of it completed."
     )
     return Table("Cost and ToW", note, columns, rows) if rows else None

@@ -142,6 +142,15 @@ def share_from(model: nn.Module, parameters: Iterable[Tensor], inputs: Tensor) -
     return [*network.shares(kind_of(inputs)), 0.0][len(network.untouched(parameters))]
 
 
+def uncut(model: nn.Module) -> str | None:
+    """Why a network cannot be cut, in one line; None if it can."""
+    try:
+        Chain(model)
+    except UncuttableError as error:
+        return str(error)
+    return None
+
+
 class _Tracer(fx.Tracer):
     proxy_buffer_attributes = True  # else what a module does to its buffers would be done now, once
 

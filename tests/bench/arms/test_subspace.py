@@ -193,13 +193,13 @@ def test_a_class_of_the_digits_is_forgotten_and_the_others_are_kept(erasure_of: 
     It cost the forward passes that saw the forget set and 900 samples of the retain set, and one a step.
     """
     erasure = of_arm(erasure_of("class:3"), lr=0.1)
-    trajectory, spent = erasure.follow(erasure.fresh_model(), lambda batches: islice(batches, 12), horizon=0)
-    seen = trajectory.at_completion()
+    followed = erasure.follow(erasure.fresh_model(), lambda batches: islice(batches, 12), horizon=0)
+    seen = followed.trajectory.at_completion()
     assert seen is not None
     assert seen.forget_accuracy <= erasure.target == 10
     assert seen.retain_accuracy > erasure.started.retain_accuracy - 10
     passes = -(-len(erasure.split.forget) // 32) + -(-SAMPLES // 32)
-    assert spent == passes + trajectory.steps[-1]
+    assert followed.forwards == passes + followed.trajectory.steps[-1]
 
 
 def test_its_memory_is_in_the_ledger_and_in_the_forecast() -> None:

@@ -41,7 +41,7 @@ def test_a_run_is_the_same_whatever_was_drawn_before(erasure: Erasure, method: s
     found = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        trajectory, _ = run.follow(run.fresh_model(), lambda batches: batches, horizon=0.0)
+        trajectory = run.follow(run.fresh_model(), lambda batches: batches, horizon=0.0).trajectory
         found.append(trajectory.evaluations)
     assert found[0] == found[1]
     model = run.fresh_model()
@@ -54,7 +54,7 @@ def test_other_seeds_draw_other_masks(erasure: Erasure) -> None:
     for seed in (0, 1):
         case = erasure.case.model_copy(update={"method": "fo-ga", "seed": seed})
         run = replace(erasure, case=case, hyperparameters=Hyperparameters(lr=1e-3, eps=1e-3, seed=0))
-        ends.append(run.follow(run.fresh_model(), lambda batches: batches, horizon=0.0)[0].evaluations[-1])
+        ends.append(run.follow(run.fresh_model(), lambda batches: batches, horizon=0.0).trajectory.evaluations[-1])
     assert ends[0] != ends[1]
 
 

@@ -68,6 +68,21 @@ def test_the_ratio_is_the_median_of_paired_ratios_and_so_are_its_quartiles(
     )
 
 
+def test_where_steps_come_in_turn_a_ratio_is_that_of_a_whole_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of 1, 2 and 3 s in turn beside forwards of 1 s are 1.0 times two forwards. The first turn is the warm-up;
+    in the third all takes twice as long, in the fourth the steps alone.
+    """
+    machine = Machine(monkeypatch)
+    step = machine.work(1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 2.0, 4.0, 6.0)
+    forward = machine.work(*[1.0] * 6, *[2.0] * 3, *[1.0] * 3)
+    found = time_paired(machine, step, forward, CPU, seconds=0.0, min_rounds=5, cycle=3)
+    assert found is not None
+    assert machine.stats is not None
+    assert machine.stats["data"] == [1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 2.0, 4.0, 6.0]
+    assert (found.rounds, found.step_s, found.times_two_forwards) == (3, 4.0, 1.0)
+    assert (found.times_two_forwards_q1, found.times_two_forwards_q3) == (1.0, 1.5)
+
+
 @pytest.mark.parametrize(
     ("pair_s", "seconds", "rounds"), [(0.5, 4.0, 8), (0.5, 1.0, 3), (0.001, 10.0, MAX_ROUNDS), (4.0, 1.0, 3)]
 )

@@ -204,9 +204,10 @@ def test_the_timed_erasure_repeats_the_run_that_was_followed(tmp_path: Path) -> 
     progress = Progress(total=1)
     erasure = prepare_erasure(case, Materials(profile, library(), tmp_path, progress))
     progress.close()
-    trajectory, spent = erasure.follow(erasure.fresh_model(), lambda batches: batches, horizon=1.0)
+    followed = erasure.follow(erasure.fresh_model(), lambda batches: batches, horizon=1.0)
+    trajectory = followed.trajectory
     assert trajectory.completed
-    assert spent == 2 * trajectory.steps[-1]
+    assert followed.forwards == 2 * trajectory.steps[-1]
     model = erasure.fresh_model()
     for _ in range(2):
         erasure.reset(model)

@@ -16,7 +16,7 @@ from bench.run.preflight import check_hyperparameters
 from bench.tune.__main__ import main
 from bench.tune.choice import choose, doubts, scores
 from bench.tune.file import tuning_costs
-from bench.tune.search import Point, Trial, grid, tunable
+from bench.tune.search import Point, Trial, grid, too_low, tunable
 
 PROFILE = """description = "small"  # and this stays
 dataset = "digits"
@@ -100,6 +100,32 @@ def test_an_arm_that_never_completed_has_no_choice() -> None:
 
 def test_an_arm_that_completed_with_no_worth_has_one() -> None:
     assert chosen([trial(0.1, 0.0), trial(0.2, None)]) == {(0, "fo-ga"): Tuned(lr=0.1)}
+
+
+C, D, S = {"tow": 0.5}, {"tow": None, "diverged": True}, {"tow": None}  # complete, diverged, or used up its steps
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ([(C, C)], False),
+        ([(C, C), (S, S)], False),
+        ([(S, S), (S, S), (S, S)], False),
+        ([(C, C), (C, S), (S, S)], True),
+        ([(C, C), (C, S), (C, C)], False),
+        ([(C, C), (C, D), (D, D)], False),
+        ([(C, C), (D, D), (S, S), (S, S)], True),
+        ([(S, D), (S, S), (S, S)], False),
+        ([(D, D), (S, C), (C, C), (C, C)], False),
+        ([(D, D), (C, C), (S, S), (S, S)], True),
+        ([(C, S), (C, S), (C, S)], False),
+    ],
+)
+def test_rates_are_too_low_where_more_runs_use_up_their_steps_at_two_in_a_row_and_not_where_they_diverge(
+    rates: list[tuple[dict[str, Any], dict[str, Any]]], expected: bool
+) -> None:
+    tried = [[trial(0.1 / (place + 1), **run) for run in runs] for place, runs in enumerate(rates)]
+    assert too_low(tried) is expected
 
 
 @pytest.mark.parametrize(
@@ -251,19 +277,21 @@ def test_the_choice_goes_into_the_profile_and_the_grid_beside_it(profile: Path) 
 @pytest.fixture
 def with_batches(profile: Path) -> Path:
     """The profile with batch sizes and tails to be tuned, and more rates; the lowest completes nothing."""
-    text = PROFILE.replace("batch_sizes = [32]", 'batch_sizes = "tuned"').replace("[1e-6, 3e-2]", "[1e-7, 1e-6, 3e-2]")
+    text = PROFILE.replace("batch_sizes = [32]", 'batch_sizes = "tuned"').replace(
+        "[1e-6, 3e-2]", "[1e-8, 1e-7, 1e-6, 3e-2]"
+    )
     profile.write_text(text.replace("eps = [1e-3, 1e-2]", 'batch_sizes = [8, 32]\ntails = ["all", "layer"]'))
     return profile
 
 
 def test_batch_sizes_and_tails_are_searched_from_the_highest_rate_down(with_batches: Path) -> None:
-    """The first rate that is too low is the last one; every run says how deep it went, if it was complete."""
+    """Two rates that are too low are the last ones; every run says how deep it went, if it was complete."""
     assert tune(with_batches, "--method", "fo-ga") == 0
     trials = json.loads(with_batches.with_suffix(".tuning.json").read_text())["trials"]
     assert [(t["batch_size"], t["tail"], t["lr"]) for t in trials] == [
-        (size, tail, lr) for tail in ("all", "layer") for size in (8, 32) for lr in (3e-2, 1e-6)
+        (size, tail, lr) for tail in ("all", "layer") for size in (8, 32) for lr in (3e-2, 1e-6, 1e-7)
     ]
-    assert all((t["step"] is None) == (t["lr"] == 1e-6) == (t["depth"] is None) for t in trials)
+    assert all((t["step"] is None) == (t["lr"] < 1e-3) == (t["depth"] is None) for t in trials)
     whole, layer = ([t["depth"] for t in trials if t["tail"] == tail and t["depth"]] for tail in ("all", "layer"))
     assert min(layer) > 90  # a last layer hides the class from nobody who fits another
     assert max(whole) < min(layer)

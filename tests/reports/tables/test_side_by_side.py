@@ -1,8 +1,11 @@
 """The two ascents side by side, by hand."""
 
 from dataclasses import replace
+from itertools import product
 
-from bench.record import ErasureBar, Rules
+import pytest
+
+from bench.record import ErasureBar, Record, Rules
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, TOW, Means
 from reports.page.summary import findings
@@ -58,8 +61,8 @@ def test_a_bar_of_cost_asks_for_cost_tow_and_depth_together(part_of: PartOf) -> 
     def part(tow: float = 0.89, probe: float = 72.0, bar: ErasureBar = bar) -> Part:
         given = {"zo-ga": (30.0, 8.0, tow, probe), "fo-ga": (10.0, 2.0, 0.9, 70.0)}
         records = []
-        for arm, (forwards, joules, its_tow, its_probe) in given.items():
-            record = changed(unlearning_record(arm, 0), "completion.sample_forwards", forwards)
+        for (arm, (forwards, joules, its_tow, its_probe)), seed in product(given.items(), range(3)):
+            record = changed(unlearning_record(arm, seed), "completion.sample_forwards", forwards)
             record = changed(changed(record, "completion.joules", joules), "quality.tow", its_tow)
             probed = [{"shots": 20, "model": its_probe, "original": 90.0, "retrained": 60.0}]
             records.append(changed(record, "quality.depth", probed))
@@ -78,19 +81,66 @@ def test_a_bar_of_cost_asks_for_cost_tow_and_depth_together(part_of: PartOf) -> 
     assert verdict(part(bar=bar.model_copy(update={"joules": 3.9}))) == "missed: energy"
     assert verdict(part(bar=bar.model_copy(update={"joules": None}))) == "met"
     assert verdict(part(tow=0.87, probe=73.1)) == "missed: ToW and probe"
-    (said,) = (found.text for found in findings(part(tow=0.87)) if found.name == "cost bars")
-    assert said == (
+    assert said(part(tow=0.87)) == (
+        "Of 1 bars of an erasure's cost 0 are met; missed: zo-ga over fo-ga, cnn digits b4 class:3 (ToW -0.030, at "
+        "most 0.02 below)."
+    )
+    dear = bar.model_copy(update={"joules": 3.9, "sample_forwards": 2.9})
+    assert said(part(bar=dear, probe=73.1)) == (
         "Of 1 bars of an erasure's cost 0 are met; missed: zo-ga over fo-ga, cnn digits b4 class:3 (3 times the "
-        "sample-forwards, at most 3; ToW -0.030)."
+        "sample-forwards, at most 2.9, 4 times the energy, at most 3.9, a probe finds +3.1 points, at most +3)."
     )
 
 
-def test_a_bar_without_figures_is_neither_met_nor_missed(part_of: PartOf) -> None:
-    bar = ErasureBar(method="zo-ga", over="fo-ga", sample_forwards=3.0, joules=4.0)
-    records = [changed(unlearning_record(arm, 0), "completion.joules", None) for arm in ("zo-ga", "fo-ga")]
-    part = part_of(records)
-    part = replace(part, run=part.run.model_copy(update={"rules": Rules(erasure_cost=(bar,))}))
+def said(part: Part) -> str:
+    """What the summary says of the bars of cost."""
+    (text,) = (found.text for found in findings(part) if found.name == "cost bars")
+    return text
+
+
+def barred(part: Part) -> Part:
+    """The part, with a bar of its profile's that every figure below meets."""
+    bar = ErasureBar(method="zo-ga", over="fo-ga", sample_forwards=9.0, joules=9.0)
+    return replace(part, run=part.run.model_copy(update={"rules": Rules(erasure_cost=(bar,))}))
+
+
+def record_of(arm: str, seed: int, *left_out: str) -> Record:
+    """A run with a depth of 70 %, but for figures that are left out."""
+    probed = [{"shots": 20, "model": 70.0, "original": 90.0, "retrained": 60.0}]
+    record = changed(unlearning_record(arm, seed), "quality.depth", probed)
+    for figure in left_out:
+        record = changed(record, figure, None)
+    return record
+
+
+def verdict_of(part: Part) -> str:
     table = cost_bar_table(part)
     assert table is not None
-    assert [row[-1] for row in table.rows] == ["n/a"]
-    assert not any(found.name == "cost bars" for found in findings(part))
+    (row,) = table.rows
+    return row[-1]
+
+
+def test_a_bar_is_met_with_three_seeds_and_no_fewer(part_of: PartOf) -> None:
+    for seeds, expected in ((2, "n/a"), (3, "met")):
+        records = [record_of(arm, seed) for arm in ("zo-ga", "fo-ga") for seed in range(seeds)]
+        assert verdict_of(barred(part_of(records))) == expected
+
+
+@pytest.mark.parametrize("figure", ["completion.joules", "quality.depth", "quality.tow"])
+def test_a_bar_whose_figures_are_not_those_of_all_seeds_is_neither_met_nor_missed(part_of: PartOf, figure: str) -> None:
+    """One seed of four lacks it, of one arm."""
+    records = [record_of(arm, seed) for arm in ("zo-ga", "fo-ga") for seed in range(3)]
+    part = barred(part_of([*records, record_of("zo-ga", 3, figure), record_of("fo-ga", 3)]))
+    assert verdict_of(part) == "n/a"
+    assert said(part) == (
+        "Of 0 bars of an erasure's cost 0 are met; 1 more lack a figure, or 3 seeds with which both arms completed."
+    )
+
+
+def test_a_bar_asks_that_no_fewer_runs_complete(part_of: PartOf) -> None:
+    """Of four runs of fo-ga four do, of zo-ga's three."""
+    records = [record_of(arm, seed) for arm in ("zo-ga", "fo-ga") for seed in range(4)]
+    lost = changed(changed(records[0], "completion.reached", False), "completion.step", None)
+    part = barred(part_of([lost, *records[1:]]))
+    assert verdict_of(part) == "missed: completion"
+    assert "(3 runs complete, 4 of fo-ga)" in said(part)
