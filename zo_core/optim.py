@@ -20,6 +20,7 @@ from zo_core.noise import NOISES, Direction, Noise
 from zo_core.streams import permutation
 
 SETTINGS = ("queries", "two_sided", "blocks", "steps_per_batch", "normalize", "seed", "steps_taken", "mean_square")
+GROUP_SETTINGS = ("lr", "eps", "clip", "maximize")
 
 
 class ZOSGD(Optimizer):
@@ -93,7 +94,7 @@ class ZOSGD(Optimizer):
             raise ValueError(f"seed must be an integer in [0, 2**63), not {seed}")
         self.queries = queries
         self.two_sided = two_sided
-        self.blocks = blocks
+        self.blocks = 1  # until all groups are here: torch adds one at a time
         self.steps_per_batch = steps_per_batch
         self.normalize = normalize
         self.seed = operator.index(seed)
@@ -102,6 +103,8 @@ class ZOSGD(Optimizer):
         self.rises: list[float] = []
         self._noise_class = _noise_class(noise)
         super().__init__(params, {"lr": lr, "eps": eps, "clip": clip, "maximize": maximize})
+        self.blocks = blocks
+        self._layout, self.noise = self._laid_out(self.seed, blocks)
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a group, as every torch optimizer does; raises ValueError for one it could not update."""
@@ -147,8 +150,10 @@ class ZOSGD(Optimizer):
         with self._engine(closure) as engine:
             groups = self._groups()
             losses, rises = spsa.look(engine, groups, queries=self.queries, two_sided=self.two_sided)
-            for query, rise in enumerate(rises):
-                engine.add_to_gradients(query, [rise / group.eps / self.queries for group in groups])
+            scales = [[rise / group.eps / self.queries for group in groups] for rise in rises]
+            spsa.check_lengths(scales)
+            for query, scales_of_query in enumerate(scales):
+                engine.add_to_gradients(query, scales_of_query)
             self._took(rises)
         return fmean(losses)
 
@@ -171,15 +176,22 @@ class ZOSGD(Optimizer):
         return super().state_dict() | own | {"noise": self._noise_class.__qualname__}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where `state_dict` stopped, in every way as it did; ValueError if its noise differs."""
+        """Continue where `state_dict` stopped, in every way as it did.
+
+        Raises:
+            ValueError: its noise or its groups are others, it lacks something, or it has more blocks than there are
+                numbers here. Nothing has changed then.
+        """
         own, saved = self._noise_class.__qualname__, state_dict.get("noise", "another optimizer")
         if own != saved:
             raise ValueError(f"the state is of {saved}, this optimizer has {own}: make it with that noise")
+        if missing := _missing(state_dict):
+            raise ValueError(f"the state lacks {', '.join(missing)}: it is of another version")
+        layout, noise = self._laid_out(state_dict["seed"], state_dict["blocks"])
         super().load_state_dict(state_dict)
         for name in SETTINGS:
             setattr(self, name, state_dict[name])
-        self._layout = None
-        self._lay_out()
+        self._layout, self.noise = layout, noise
 
     def __getstate__(self) -> dict[str, Any]:
         """What copy and pickle take along, beyond what torch's base class does; the layout is of the original."""
@@ -189,10 +201,13 @@ class ZOSGD(Optimizer):
     def _lay_out(self) -> Layout:
         """Where the parameters lie now; if they moved, the noise is made anew for so many of them."""
         if self._layout is None or not self._layout.holds(self.param_groups):
-            noise = self._noise_class(self.seed, count(self.param_groups))
-            self._layout = Layout(self.param_groups, noise.chunk_numbers, self.blocks)
-            self.noise = noise
+            self._layout, self.noise = self._laid_out(self.seed, self.blocks)
         return self._layout
+
+    def _laid_out(self, seed: int, blocks: int) -> tuple[Layout, Noise]:
+        """The parameters in so many blocks, and noise for them from a seed."""
+        noise = self._noise_class(seed, count(self.param_groups))
+        return Layout(self.param_groups, noise.chunk_numbers, blocks), noise
 
     @contextmanager
     def _engine(self, closure: Callable[[], Any]) -> Iterator["_Engine"]:
@@ -288,6 +303,13 @@ def _noise_class(noise: str | type[Noise]) -> type[Noise]:
     if not isinstance(noise, type):
         raise ValueError(f"unknown noise {noise!r}; choose from: {', '.join(NOISES)}, or give a class")
     return noise
+
+
+def _missing(state_dict: dict[str, Any]) -> list[str]:
+    """What `load_state_dict` needs and the state does not have."""
+    missing = [name for name in ("state", "param_groups", *SETTINGS) if name not in state_dict]
+    groups = state_dict.get("param_groups", [])
+    return missing + [name for name in ("params", *GROUP_SETTINGS) if any(name not in group for group in groups)]
 
 
 def _check_group(group: Group) -> None:

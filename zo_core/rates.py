@@ -77,20 +77,16 @@ def _measure(
     """The loss where the parameters are, and its slopes along so many directions."""
     optimizer = ZOSGD([{"params": list(params)}], lr=0.0, eps=eps, seed=seed)
     draws = SameDraws(optimizer._lay_out().accelerators)
-    losses: list[Any] = []
-
-    def seen() -> Any:
-        losses.append(loss())
-        return losses[-1]
-
+    slopes = []
     try:
         for _ in range(directions):
-            optimizer.step(seen)
+            optimizer.step(loss)
+            slopes.append(optimizer.rises[0] / eps)
         with torch.no_grad():
             start = float(loss())
     finally:
         draws.again()
-    return start, [float(ahead - behind) / (2 * eps) for ahead, behind in zip(losses[::2], losses[1::2], strict=True)]
+    return start, slopes
 
 
 def _unsure(loss: float) -> float:

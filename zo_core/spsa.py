@@ -10,7 +10,7 @@ A step is its rises: the engine, the groups and those few numbers lead from the 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
@@ -77,8 +77,11 @@ class RunningSquare:
     steps: int = 0
 
     def with_step(self, rises: Sequence[float]) -> "RunningSquare":
-        """What it is after a step."""
-        square = fmean(rise**2 for rise in rises)
+        """What it is after a step; FloatingPointError where the square of a rise is beyond a float."""
+        try:
+            square = fmean(rise**2 for rise in rises)
+        except OverflowError:
+            raise FloatingPointError("the loss rises too far to be squared; the parameters are as before") from None
         return RunningSquare(DECAY * self.mean + (1 - DECAY) * square, self.steps + 1)
 
     @property
@@ -108,7 +111,7 @@ def step(
         The losses, and each query's rise: by how much the loss rises over a length of eps.
 
     Raises:
-        FloatingPointError: the step is beyond what float32 can hold.
+        FloatingPointError: the step is beyond what float32 can hold, or the square of a rise beyond a float.
         After this and any exception of `engine.loss`, the parameters are as they were, to rounding.
     """
     losses: list[float] = []
@@ -141,6 +144,12 @@ def replay(
         line.rise = rises[line.query]
 
     _walk(engine, groups, len(rises), look, lambda lines: _update(lines, former))
+
+
+def check_lengths(lengths: Iterable[Iterable[float]]) -> None:
+    """Raise FloatingPointError unless float32 can hold each of these multiples of z, one a query and group."""
+    if not all(abs(length) <= LONGEST for lengths_of_query in lengths for length in lengths_of_query):
+        raise FloatingPointError("the step is beyond what float32 can hold; the parameters are as before it")
 
 
 class _Line:
@@ -222,7 +231,6 @@ def _update(lines: Sequence[_Line], former: RunningSquare | None) -> None:
     """Take the step, unless a part of it is too long; the last line's part restores the parameters, too."""
     root = None if former is None else former.with_step([line.rise for line in lines]).root
     lengths = [line.lengths(root, len(lines)) for line in lines]
-    if not all(abs(length) <= LONGEST for lengths_of_line in lengths for length in lengths_of_line):
-        raise FloatingPointError("the step is beyond what float32 can hold; the parameters are as before it")
+    check_lengths(lengths)
     for line, lengths_of_line in zip(lines, lengths, strict=True):
         line.finish(lengths_of_line)

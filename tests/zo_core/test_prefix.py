@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from torchvision.models import VisionTransformer
 
 from bench.workloads.models import ImageSpec, build_model
-from zo_core import ZOSGD, cross_entropy
+from zo_core import ZOSGD, Objective, cross_entropy, microbatched, neggrad_plus
 from zo_core.prefix import PrefixReuse, share_from
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 
 
 class Stepper:
@@ -39,10 +39,10 @@ class Stepper:
 class Run:
     """Steps of a model, with reuse or without."""
 
-    def __init__(self, model: nn.Module, reused: bool = True) -> None:
+    def __init__(self, model: nn.Module, reused: bool = True, objective: Objective = cross_entropy) -> None:
         self.model, self.stepper = model, Stepper()
         self.reuse = PrefixReuse(model, self.stepper)
-        self.objective = self.reuse.objective(cross_entropy) if reused else cross_entropy
+        self.objective = self.reuse.objective(objective) if reused else objective
         self.optimizers: dict[tuple[int, ...], ZOSGD] = {}
 
     def step(self, parameters: Iterable[Tensor], batch: Batch) -> float:
@@ -78,9 +78,9 @@ def head(model: nn.Module) -> list[Tensor]:
     return list(model.parameters())[-2:]
 
 
-def agree(model: nn.Module, steps: Callable[[Run], list[float]]) -> PrefixReuse:
+def agree(model: nn.Module, steps: Callable[[Run], list[float]], objective: Objective = cross_entropy) -> PrefixReuse:
     """Take the steps with reuse and, from the same random numbers, on a copy without it: all is the same."""
-    plain, run = Run(copy.deepcopy(model), reused=False), Run(model)
+    plain, run = Run(copy.deepcopy(model), reused=False, objective=objective), Run(model, objective=objective)
     torch.manual_seed(3)
     expected = steps(plain)
     torch.manual_seed(3)
@@ -136,6 +136,43 @@ def test_the_prefix_is_computed_once_for_a_batch() -> None:
     run.step(head(model), other)
     run.step(head(model), other)
     assert (len(first), len(last)) == (4, 9)
+
+
+def test_a_value_is_kept_of_each_batch_of_an_objective() -> None:
+    """Forget and retain batch in turn: the first layer runs once for each of the four; but for the first one, of which
+    nothing is kept when the cuts are tried out, twice more.
+    """
+    pairs, calls = [(*batch(seed=seed), *batch(seed=seed + 1)) for seed in (1, 3)], []
+
+    def steps(run: Run) -> list[float]:
+        calls[:] = [count_calls(run.model[0]), count_calls(run.model[-1])]
+        return [run.step(head(run.model), pair) for pair in pairs for _ in range(2)]
+
+    assert agree(perceptron(), steps, neggrad_plus(0.5)).reason is None
+    assert [len(of_layer) for of_layer in calls] == [6, 17]
+
+
+@pytest.mark.parametrize(
+    ("objective", "tensors", "expected"),
+    [
+        (cross_entropy, 2, [0]),
+        (neggrad_plus(0.5), 4, [0, 1]),  # the forget batch's, when the retain batch comes in
+        (microbatched(cross_entropy, 2), 2, [0, 0, 0, 0]),  # slices are others in every evaluation
+    ],
+)
+def test_only_values_of_the_batch_are_kept_and_of_no_former_one(
+    objective: Objective, tensors: int, expected: list[int]
+) -> None:
+    """How many of the last layer's inputs are alive whenever the first layer runs, in a step on another batch."""
+    model = perceptron()
+    run, given, alive = Run(model, objective=objective), [], []
+    model[0].register_forward_pre_hook(lambda *_: alive.append(sum(one() is not None for one in given)))
+    model[-1].register_forward_pre_hook(lambda module, inputs: given.append(weakref.ref(inputs[0])))
+    one, other = ((*batch(seed=seed), *batch(seed=seed + 1))[:tensors] for seed in (1, 3))
+    run.step(head(model), one)
+    alive.clear()
+    run.step(head(model), other)
+    assert alive == expected
 
 
 def test_frozen_layers_are_a_prefix() -> None:
@@ -266,6 +303,33 @@ def test_what_changes_the_prefix_is_noticed(change: Callable[[nn.Sequential], No
 
     reuse = agree(perceptron(nn.BatchNorm1d(8)), steps)
     assert reuse.reason is None
+
+
+@pytest.mark.parametrize("queries", [1, 2])
+def test_what_the_optimizer_moves_before_the_kept_value_is_noticed(queries: int) -> None:
+    """Blocks in random order on one batch: a late one, whose prefix is kept, an early one, and a late one again."""
+
+    def run(reused: bool) -> tuple[list[float], list[bool], nn.Module, float]:
+        model, one, late = perceptron(), batch(), []
+        optimizer = ZOSGD(model.parameters(), lr=0.1, blocks=6, queries=queries, seed=0)
+        reuse = PrefixReuse(model, optimizer)
+        objective = reuse.objective(cross_entropy) if reused else cross_entropy
+
+        def loss() -> Tensor:
+            assert optimizer.moving is not None
+            late.append(all(any(part is one for one in head(model)) for part in optimizer.moving))
+            return objective(model, *one)
+
+        return [optimizer.step(loss) for _ in range(18)], late, model, reuse.forwards
+
+    expected, order, plain, _ = run(reused=False)
+    losses, _, model, forwards = run(reused=True)
+    early = order.index(False, order.index(True))
+    assert True in order[early:]
+    assert losses == expected
+    for now, wanted in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(now, wanted)
+    assert forwards < len(order) - 2
 
 
 def test_a_batch_changed_in_place_is_another() -> None:

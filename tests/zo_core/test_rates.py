@@ -6,6 +6,7 @@ The mean of n squared slopes is |grad L|^2 with a relative standard deviation of
 
 import copy
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from statistics import fmean
 
@@ -125,6 +126,20 @@ def test_it_leaves_everything_as_it_was() -> None:
         assert then.grad is None or torch.equal(now.grad, then.grad)
         assert torch.allclose(now, then, rtol=0, atol=0 if name == "0.bias" else 24 * 2**-24)
     assert all(torch.equal(now, then) for now, then in zip(model.buffers(), before.buffers(), strict=True))
+
+
+def test_no_loss_is_kept() -> None:
+    """When the next one is computed, whatever the last ones hold is free."""
+    theta, seen = ramp(), []
+
+    def loss() -> torch.Tensor:
+        assert all(former() is None for former in seen)
+        value = 2 + theta.square().sum() / 100
+        seen.append(weakref.ref(value))
+        return value
+
+    suggest_lr(loss, [theta], target=99.0, directions=3)
+    assert len(seen) == 7
 
 
 def test_the_generators_are_put_back_after_a_failure_too() -> None:

@@ -140,6 +140,20 @@ def test_a_step_that_is_too_long_is_not_taken() -> None:
     near(engine.theta, Numbers().theta)
 
 
+@pytest.mark.parametrize("queries", [1, 3])
+def test_rises_that_no_float_can_square_are_told_and_nothing_moves(queries: int) -> None:
+    class Vast(Numbers):
+        def loss(self) -> float:
+            return 1e200 * super().loss()
+
+    engine = Vast()
+    with pytest.raises(FloatingPointError, match="too far to be squared"):
+        step(engine, GROUPS, queries=queries, former=RunningSquare())
+    near(engine.theta, Numbers().theta)
+    with pytest.raises(FloatingPointError, match="too far to be squared"):
+        RunningSquare().with_step([1.2e154, -1.2e154])  # each square is below 1.8e308, their sum is not
+
+
 def test_the_running_square_is_that_of_the_definition() -> None:
     """The weighted mean of all squares, the weights falling by DECAY a step and summing to one."""
     rises = [3.0, -1.0, 0.5, 2.0]

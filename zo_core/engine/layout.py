@@ -37,12 +37,10 @@ class Block:
 
     def gradients(self) -> list[list[Tensor]]:
         """What `chunks` is, of `.grad`, which is made, of zeros, where there is none."""
-        for parameter in self.parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
+        flats = {parameter: _flat_gradient(parameter) for parameter in self.parameters}
         return [
             [
-                _flat(parameter.grad)[first : first + chunk.numel()]  # type: ignore[arg-type]
+                flats[parameter][first : first + chunk.numel()]
                 for chunk, (parameter, first) in zip(chunks, places, strict=True)
             ]
             for chunks, places in zip(self.chunks, self._places, strict=True)
@@ -129,14 +127,28 @@ def _flat(parameter: Tensor) -> Tensor:
             f"ZOSGD needs float32 or float64 parameters, not {parameter.dtype} (half precision would drift by per "
             "cents with every hundred steps): call model.float()"
         )
-    order = sorted(range(parameter.dim()), key=parameter.stride, reverse=True)
     try:
-        flat = parameter.detach().permute(order).view(-1)
+        flat = parameter.detach().permute(_order(parameter)).view(-1)
     except RuntimeError:
         flat = None
     if flat is None or (flat.numel() > 1 and flat.stride(0) != 1):
         raise ValueError("ZOSGD needs parameters without gaps: call parameter.data = parameter.data.contiguous()")
     return flat
+
+
+def _flat_gradient(parameter: Tensor) -> Tensor:
+    """`.grad`, element for element as `_flat` has the parameter; one that lies otherwise becomes one that does so."""
+    order = _order(parameter)
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    elif not parameter.grad.permute(order).is_contiguous():
+        parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
+    return parameter.grad.detach().permute(order).view(-1)
+
+
+def _order(parameter: Tensor) -> list[int]:
+    """The dimensions, from the one with the largest steps in memory to that with the smallest."""
+    return sorted(range(parameter.dim()), key=parameter.stride, reverse=True)
 
 
 def _extent(flat: Tensor) -> Extent:

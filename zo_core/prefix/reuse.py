@@ -39,10 +39,12 @@ class Stepper(Protocol):
 class PrefixReuse:
     """Evaluates objectives of a model, and keeps what lies before the first parameter that `optimizer` is moving.
 
-    One value is kept; it takes memory while the rest of the network runs, and until another batch comes in. It is used
-    for the same batch (the same tensor, unchanged) as long as no parameter or buffer before it has changed. Changes
-    are noticed by torch's version counters, which `parameter.data.add_(...)` evades. Everything else that a forward
-    reads, such as a number in an attribute, is taken to be constant.
+    One value is kept for each tensor of a batch that the network is given: one for a cross-entropy, two for a contrast
+    of forget and retain set; none for what the objective makes of them, such as slices. It takes memory while the rest
+    of the network runs, and until another batch comes in. It is used for the same tensor, unchanged, as long as no
+    parameter or buffer before it has changed. Changes are noticed by torch's version counters, which
+    `parameter.data.add_(...)` evades. Everything else that a forward reads, such as a number in an attribute, is taken
+    to be constant.
 
     Losses are those without reuse, to the bit. The first pass within a step is made twice to see to that, with and
     without cuts, and so is the first one after the network was changed or put in another mode. What draws random
@@ -59,9 +61,9 @@ class PrefixReuse:
     def __init__(self, model: nn.Module, optimizer: Stepper) -> None:
         self.reason: str | None = None
         self._model, self._optimizer = model, optimizer
-        self._running = False
+        self._batch: tuple[Any, ...] | None = None  # of the objective now running
         self._network: _Network | None = None
-        self._kept: _Kept | None = None
+        self._kept: list[_Kept] = []
         self._forwards = 0.0
 
     @property
@@ -73,14 +75,15 @@ class PrefixReuse:
         """`objective`, the model's forward being what is left of it; of another model it is just evaluated."""
 
         def reusing(model: nn.Module, *batch: Any) -> Tensor:
-            if model is not self._model or self._running:
+            if model is not self._model or self._batch is not None:
                 return objective(model, *batch)
             former = vars(model).get("forward")
-            self._running, model.forward = True, partial(self._forward, model.forward)
+            self._batch, model.forward = batch, partial(self._forward, model.forward)
             try:
+                self._kept = [kept for kept in self._kept if self._in_batch(kept.inputs())]
                 return objective(model, *batch)
             finally:
-                self._running = False
+                self._batch = None
                 vars(model).pop("forward", None)
                 if former is not None:
                     model.forward = former
@@ -88,8 +91,6 @@ class PrefixReuse:
         return reusing
 
     def _forward(self, ordinary: Forward, *arguments: Any, **named: Any) -> Any:
-        if self._kept is not None and not any(one is self._kept.inputs() for one in arguments):
-            self._kept = None
         moving = self._optimizer.moving
         if moving is None or named or not _can_serve(arguments):
             self._forwards += 1
@@ -104,7 +105,7 @@ class PrefixReuse:
 
     def _renew(self, ordinary: Forward, inputs: Tensor) -> Any:
         """Cut the network as it now is; returns what it makes of `inputs`."""
-        self._forwards, self._network, self._kept = self.forwards, None, None
+        self._forwards, self._network, self._kept = self.forwards, None, []
         structure = Structure(self._model)
         try:
             if getattr(ordinary, "__func__", None) is not getattr_static(type(self._model), "forward"):
@@ -124,23 +125,34 @@ class PrefixReuse:
     def _run(self, network: "_Network", states: list[State], inputs: Tensor) -> Any:
         """A pass, from the kept value on where that serves; what is behind the segments of `states` is kept."""
         cut, conditions = len(states), _conditions(inputs)
-        kept, self._kept = self._kept, None
+        kept = self._taken(inputs)
         if kept is not None and kept.serves(states, conditions):
             begin, value = len(kept.states), kept.value
         else:
             begin, value = 0, inputs
         network.begun[begin] += 1
-        if begin == cut:
-            self._kept = kept
+        if kept is not None and begin == cut:
+            self._kept.append(kept)
         else:
             del kept  # freed as soon as it has been read
             for segment in network.segments[begin:cut]:
                 value = segment.forward(value)
-            storages = network.storages_before(cut)
-            self._kept = _Kept(weakref.ref(inputs), states, storages, conditions, value, value._version)
+            if self._in_batch(inputs):
+                storages = network.storages_before(cut)
+                self._kept.append(_Kept(weakref.ref(inputs), states, storages, conditions, value, value._version))
         for segment in network.segments[cut:]:
             value = segment.forward(value)
         return value
+
+    def _in_batch(self, tensor: Tensor | None) -> bool:
+        return tensor is not None and any(one is tensor for one in self._batch or ())
+
+    def _taken(self, inputs: Tensor) -> "_Kept | None":
+        """What was kept of these inputs, and no longer is."""
+        for place, kept in enumerate(self._kept):
+            if kept.inputs() is inputs:
+                return self._kept.pop(place)
+        return None
 
 
 class _Network:
@@ -181,10 +193,10 @@ class _Kept:
     """A value within the network, and what it depends on.
 
     Attributes:
-        inputs: the batch.
+        inputs: those of the batch that it was computed from.
         states: of the segments before it.
         storages: of what they read. They are held so that no other tensor can come to lie where they lie.
-        conditions: of the batch, and of how operations are carried out.
+        conditions: of the inputs, and of how operations are carried out.
         version: the value's own, lest a segment behind it has overwritten it.
     """
 

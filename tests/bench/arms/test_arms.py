@@ -285,6 +285,21 @@ def test_the_fast_arm_is_zosgd_with_everything_that_makes_it_cheap_to_the_bit() 
     assert 128 < steps.forwards() < 2 * 128
 
 
+def test_the_prefix_arm_takes_the_steps_of_the_blocks_arm_to_the_bit() -> None:
+    """And fewer passes: three rounds of blocks, of which a quarter begin behind the first of two layers."""
+    losses, ends = [], []
+    for name in OF_BLOCKS:
+        model = network()
+        steps = begin(name, request(model, lr=0.01))
+        losses.append(go(steps, model, 48))
+        ends.append(weights(model))
+    assert losses[0] == losses[1]
+    assert same(*ends)
+    assert not same(ends[0], weights(network()))
+    assert steps.forwards is not None
+    assert 48 < steps.forwards() < 2 * 48
+
+
 def test_the_normalized_arm_steps_as_long_whatever_the_loss_is_multiplied_by() -> None:
     """The first step is lr z exactly: g over the root of its own square."""
     model = network()
@@ -492,7 +507,8 @@ def test_what_an_erasure_spends_is_its_steps_and_its_preparation(erasure_of: Of)
 
 def test_a_backward_pass_counts_by_the_part_of_the_network_that_it_goes_through(erasure_of: Of) -> None:
     """Multiply-adds of a digit in the network's four layers, by hand; a zeroth-order step's second forward begins at
-    the tail, but in the first step: its first one is made twice, in one piece and in segments, and nothing is kept.
+    the tail, but in the first step: its first one is made twice, in one piece and in segments, and nothing is kept. Of
+    a forget and a retain batch that is the forget batch's.
     """
     layers = [64 * 16 * 9, 64 * 16 * 32 * 9, 16 * 32 * 64 * 9, 256 * 10]
     erasure = erasure_of("class:3")
@@ -510,6 +526,7 @@ def test_a_backward_pass_counts_by_the_part_of_the_network_that_it_goes_through(
         assert spent("salun", 2) == pytest.approx((passes + 2 * 2) * (1 + 2 * share))
         assert spent("fo-ga-head", 5) == 5
         assert spent("zo-ga", 5) == pytest.approx(3 + 4 * (1 + share))
+        assert spent("zo-neggrad-plus", 5) == pytest.approx(4 + share + 4 * 2 * (1 + share))
 
 
 class Watched:

@@ -2,7 +2,9 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from zo_core import ZOSGD, PooledNoise
-from zo_core.noise import NOISES
+from zo_core.noise import NOISES, GaussianNoise
 
 
 def quadratic(dimension: int = 6) -> tuple[nn.Parameter, torch.Tensor, torch.Tensor]:
@@ -80,6 +82,53 @@ def test_an_estimate_over_blocks_has_a_known_mean_and_variance(blocks: int, quer
         assert found.var(0).sum().item() < 1.2 * variance.sum().item()
 
 
+@pytest.mark.parametrize("queries", [1, 3])
+def test_a_normalized_step_is_its_rise_over_the_root_mean_square_of_all_so_far(queries: int) -> None:
+    """On a quadratic the rise over a length of eps along z is eps g.z exactly.
+
+    A step goes by lr rise / root along -z, averaged over the queries. The root is that of the weighted mean of the
+    squared rises so far; a step weighs 0.9 of the one after it.
+    """
+    theta, a, b = quadratic()
+    optimizer = ZOSGD([theta], lr=0.05, eps=1e-3, queries=queries, noise="gaussian", normalize=True, seed=4)
+    noise, squares = GaussianNoise(4), []
+    for step in range(30):
+        start, z = theta.detach().clone(), torch.zeros(queries, len(b), dtype=torch.float64)
+        for query, along in enumerate(z):
+            noise.direction([along], step, query, 0)(1.0)
+        rises = 1e-3 * z @ (a @ start + b)
+        squares.append(rises.square().mean().item())
+        weights = [0.9 ** (step - earlier) for earlier in range(step + 1)]
+        square = sum(weight * of_step for weight, of_step in zip(weights, squares, strict=True)) / sum(weights)
+        optimizer.step(lambda: theta @ a @ theta / 2 + b @ theta)
+        assert optimizer.rises == pytest.approx(rises.tolist(), rel=1e-6, abs=1e-12)
+        assert torch.allclose(theta, start - 0.05 * rises @ z / square**0.5 / queries, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("noise", "blocks"), [("gaussian", 1), ("pooled", 1), ("gaussian", 3)])
+def test_the_first_normalized_step_has_a_known_mean_and_variance(noise: str, blocks: int) -> None:
+    """g.z over its own root is its sign: the step goes by lr along -sign(g.z) z, with z sqrt(k) as long in one block.
+
+    Along u = g_b / |g_b| that is |z.u|, of mean sqrt(2 / pi) for normal numbers; across it z has nothing to do with the
+    sign, and the mean is 0. So the mean is sqrt(2 / pi / k) u in each of k blocks. A component has second moment 1, as
+    that of z, and so variance 1 - mean^2; its square has variance 3 k - 1. Both must lie within 5 standard errors.
+    """
+    theta, a, b = quadratic()
+    gradient = (a @ theta + b).detach()
+    start = theta.detach().clone()
+    estimates = []
+    for seed in range(3000):
+        optimizer = ZOSGD([theta], lr=1.0, blocks=blocks, noise=noise, normalize=True, seed=seed)
+        optimizer.step(lambda: theta @ a @ theta / 2 + b @ theta)
+        estimates.append(start - theta.detach())
+        theta.data.copy_(start)
+    found = torch.stack(estimates)
+    of_block = gradient.view(blocks, -1)
+    mean = ((2 / math.pi / blocks) ** 0.5 * of_block / of_block.norm(dim=1, keepdim=True)).view(-1)
+    assert ((found.mean(0) - mean).abs() < 5 * ((1 - mean.square()) / len(found)).sqrt()).all()
+    assert ((found.square().mean(0) - 1).abs() < 5 * ((3 * blocks - 1) / len(found)) ** 0.5).all()
+
+
 def moved_blocks(optimizer: ZOSGD, parameters: list[nn.Parameter], steps: int) -> list[list[int]]:
     """The places, counted over all parameters, that each step changes."""
     result = []
@@ -99,6 +148,27 @@ def test_blocks_are_equal_shares_each_visited_once_a_cycle_in_random_order() -> 
     for cycle in range(10):
         assert sorted(moved[4 * cycle : 4 * cycle + 4]) == expected
     assert len({tuple(map(tuple, moved[4 * cycle : 4 * cycle + 4])) for cycle in range(10)}) > 2
+
+
+def test_blocks_are_of_all_groups_together() -> None:
+    """Of 10 and 54 numbers 16 blocks are of 4 each, though the first group, added first, has too few; of 80, of 5."""
+    bias, weights, more = (nn.Parameter(torch.ones(count, dtype=torch.float64)) for count in (10, 54, 16))
+    optimizer = ZOSGD([{"params": [bias]}, {"params": [weights]}], lr=1e-3, blocks=16)
+    moved = moved_blocks(optimizer, [bias, weights], 16)
+    assert sorted(moved) == [list(range(first, first + 4)) for first in range(0, 64, 4)]
+    optimizer.add_param_group({"params": [more]})
+    moved = moved_blocks(optimizer, [bias, weights, more], 16)
+    assert sorted(moved) == [list(range(first, first + 5)) for first in range(0, 80, 5)]
+    with pytest.raises(ValueError, match="the number of trainable parameters, 64, not 65"):
+        ZOSGD([{"params": [bias]}, {"params": [weights]}], lr=1e-3, blocks=65)
+
+
+def test_a_frozen_group_is_in_no_block() -> None:
+    frozen, free = nn.Parameter(torch.ones(9), requires_grad=False), ramp()
+    optimizer = ZOSGD([{"params": [frozen]}, {"params": [free]}], lr=1e-3, blocks=2)
+    assert sorted(moved_blocks(optimizer, [frozen, free], 2)) == [list(range(9, 34)), list(range(34, 59))]
+    with pytest.raises(ValueError, match="the number of trainable parameters, 50, not 51"):
+        ZOSGD([{"params": [frozen]}, {"params": [free]}], lr=1e-3, blocks=51)
 
 
 def test_a_block_stays_for_the_steps_of_a_batch() -> None:
@@ -128,11 +198,28 @@ def test_who_is_moving_is_told_while_the_closure_runs() -> None:
     assert optimizer.moving is None
 
 
-def test_tied_parameters_are_in_one_block_each_number_once() -> None:
-    theta = ramp()
-    ZOSGD([theta, nn.Parameter(theta.data)], lr=0.1, blocks=50)
+@pytest.mark.parametrize("blocks", [1, 2, 50])
+def test_tied_parameters_are_in_one_block_each_number_once(blocks: int) -> None:
+    """On L = c.theta a step moves a block by -lr k (c_b . z) z, in one cycle every number once; z is the noise's own.
+
+    A block that had the memory twice would have two z on it.
+    """
+    theta = nn.Parameter(torch.linspace(-3, 3, 50, dtype=torch.float64))
+    tied, c = nn.Parameter(theta.data), torch.arange(1.0, 51, dtype=torch.float64)
+    optimizer, noise, visits = ZOSGD([theta, tied], lr=0.1, blocks=blocks), PooledNoise(0, 100), torch.zeros(50)
+    for step in range(blocks):
+        before = theta.detach().clone()
+        optimizer.step(lambda: c @ theta)
+        moved = theta.detach() - before
+        place = moved.nonzero().view(-1)
+        z = torch.zeros(len(place), dtype=torch.float64)
+        noise.direction([z], step, 0, 0)(1.0)
+        assert torch.allclose(moved[place], -0.1 * blocks * (c[place] @ z) * z, rtol=1e-6)
+        visits[place] += 1
+    assert torch.equal(visits, torch.ones(50))
+    assert torch.equal(theta, tied)
     with pytest.raises(ValueError, match="trainable parameters, 50, not 51"):
-        ZOSGD([theta, nn.Parameter(theta.data)], lr=0.1, blocks=51)
+        ZOSGD([theta, tied], lr=0.1, blocks=51)
 
 
 @pytest.mark.parametrize("blocks", [1, 3])
@@ -175,6 +262,44 @@ def test_an_estimate_adds_to_what_is_there_and_leaves_the_parameters() -> None:
     ZOSGD([alone], lr=0.1).estimate(lambda: alone.sum())
     assert torch.allclose(theta.grad - 100, alone.grad, atol=1e-4)
     assert optimizer.steps_taken == 1
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize(
+    "lay",
+    [
+        torch.Tensor.contiguous,
+        lambda values: torch.stack([values, values], -1)[..., 0],  # with gaps
+        lambda values: values[:1, :1, :1, :1].expand(2, 3, 2, 2),  # one number
+    ],
+)
+def test_an_estimate_is_added_to_a_gradient_that_lies_otherwise_in_memory(
+    lay: Callable[[torch.Tensor], torch.Tensor], blocks: int
+) -> None:
+    """Than its parameter, which is channels last. On a linear loss what is added is the step, up, at lr = 1."""
+    weights = torch.arange(24, dtype=torch.float64).view(2, 3, 2, 2)
+    theta, stepped = (
+        nn.Parameter(torch.zeros(2, 3, 2, 2, dtype=torch.float64).to(memory_format=torch.channels_last))
+        for _ in range(2)
+    )
+    theta.grad = lay(torch.arange(24, dtype=torch.float64).sin().view(2, 3, 2, 2))
+    before = theta.grad.clone()
+    estimator, optimizer = (ZOSGD([each], lr=1.0, blocks=blocks, seed=3) for each in (theta, stepped))
+    for _ in range(3):
+        estimator.estimate(lambda: (weights * theta).sum())
+        optimizer.step(lambda: (weights * stepped).sum())
+    assert torch.allclose(theta.grad - before, -stepped, rtol=1e-6, atol=1e-9)
+    assert stepped.abs().min() > 0
+
+
+def test_an_estimate_beyond_float32_is_told_and_leaves_everything() -> None:
+    theta = ramp()
+    optimizer = ZOSGD([theta], lr=0.1, queries=2)
+    with pytest.raises(FloatingPointError, match="beyond what float32 can hold"):
+        optimizer.estimate(lambda: 3e38 * theta.sum())
+    assert theta.grad is None
+    assert optimizer.steps_taken == 0
+    assert torch.allclose(theta, ramp(), rtol=0, atol=2e-6)
 
 
 def test_a_replay_is_the_run_to_the_bit_at_any_number_of_threads() -> None:
@@ -383,6 +508,10 @@ def test_buffers_and_gradients_are_left_alone() -> None:
 CALLS = [*((True, call) for call in range(6)), *((False, call) for call in range(4))]
 
 
+@pytest.mark.parametrize("take", [ZOSGD.step, ZOSGD.estimate])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"blocks": 7}, {"normalize": True}, {"blocks": 7, "normalize": True, "steps_per_batch": 2}]
+)
 @pytest.mark.parametrize(("two_sided", "failing_call"), CALLS)
 @pytest.mark.parametrize(
     ("outcome", "error", "words"),
@@ -400,10 +529,20 @@ CALLS = [*((True, call) for call in range(6)), *((False, call) for call in range
     ],
 )
 def test_whatever_goes_wrong_in_the_closure_the_parameters_come_back(
-    two_sided: bool, failing_call: int, outcome: object, error: type[BaseException], words: str
+    take: Callable[..., float],
+    arguments: dict[str, Any],
+    two_sided: bool,
+    failing_call: int,
+    outcome: object,
+    error: type[BaseException],
+    words: str,
 ) -> None:
-    theta = ramp()
-    start, calls = theta.detach().clone(), 0
+    """To the rounding of nine passes, 2^-23 each below 4; and the optimizer is as it was, after a step that it took."""
+    theta, other = ramp(), ramp()
+    groups = [{"params": [theta]}, {"params": [other], "eps": 1e-2}]
+    optimizer = ZOSGD(groups, lr=1e-6, queries=3, two_sided=two_sided, **arguments)
+    optimizer.step(lambda: theta.square().sum())
+    state, start, calls = copy.deepcopy(optimizer.state_dict()), [value.detach().clone() for value in (theta, other)], 0
 
     def closure() -> object:
         nonlocal calls
@@ -414,12 +553,14 @@ def test_whatever_goes_wrong_in_the_closure_the_parameters_come_back(
             raise outcome
         return outcome
 
-    optimizer = ZOSGD([{"params": [theta]}, {"params": [ramp()], "eps": 1e-2}], lr=0.1, queries=3, two_sided=two_sided)
     with pytest.raises(error, match=words):
-        optimizer.step(closure)
+        take(optimizer, closure)
     assert calls == failing_call + 1
-    assert torch.allclose(theta, start, rtol=0, atol=2e-6)
-    assert optimizer.steps_taken == 0
+    for now, then in zip((theta, other), start, strict=True):
+        assert torch.allclose(now, then, rtol=0, atol=9 * 2**-23)
+        assert now.grad is None
+    assert optimizer.state_dict() == state
+    assert optimizer.moving is None
 
 
 def test_after_a_failed_step_the_next_one_is_as_if_it_had_not_been() -> None:
@@ -442,6 +583,18 @@ def test_a_step_beyond_float32_is_told_and_leaves_the_parameters() -> None:
     with pytest.raises(FloatingPointError, match="beyond what float32 can hold"):
         ZOSGD([theta], lr=2e38, clip=1.0).step(lambda: 1e4 * theta.square().sum())
     assert torch.allclose(theta, ramp(), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("queries", [1, 2])
+def test_rises_that_no_float_can_square_are_told_and_leave_the_parameters(queries: int) -> None:
+    """Rises of about 1e197, whose squares would be beyond 1e308; 9 passes of rounding at 2^-53 of 4."""
+    theta = nn.Parameter(torch.linspace(-3, 3, 50, dtype=torch.float64))
+    start = theta.detach().clone()
+    optimizer = ZOSGD([theta], lr=0.1, queries=queries, normalize=True)
+    with pytest.raises(FloatingPointError, match="too far to be squared"):
+        optimizer.step(lambda: 1e200 * theta.square().sum())
+    assert torch.allclose(theta, start, rtol=0, atol=9 * 4 * 2**-53)
+    assert (optimizer.steps_taken, optimizer.mean_square) == (0, 0.0)
 
 
 def test_a_copy_goes_on_alike() -> None:
@@ -506,6 +659,46 @@ def test_a_state_of_another_noise_is_refused() -> None:
         ZOSGD([ramp()], lr=0.1).load_state_dict(state)
     with pytest.raises(ValueError, match="of another optimizer"):
         ZOSGD([ramp()], lr=0.1).load_state_dict(torch.optim.SGD([ramp()], lr=0.1).state_dict())
+
+
+def refuses(optimizer: ZOSGD, state: dict[str, Any], words: str) -> None:
+    """And nothing has changed: neither its own state nor the step that it takes next."""
+    twin, before = copy.deepcopy(optimizer), copy.deepcopy(optimizer.state_dict())
+    with pytest.raises(ValueError, match=words):
+        optimizer.load_state_dict(state)
+    assert optimizer.state_dict() == before
+    for each in (optimizer, twin):
+        each.step(lambda each=each: each.param_groups[0]["params"][0].square().sum())
+    assert torch.equal(*(each.param_groups[0]["params"][0] for each in (optimizer, twin)))
+
+
+def another_state(groups: int = 1) -> dict[str, Any]:
+    """One that differs in everything from that of an optimizer with the default arguments, but for the noise."""
+    parameters = [{"params": [nn.Parameter(torch.ones(50))]} for _ in range(groups)]
+    arguments = {"eps": 0.1, "clip": 1.0, "maximize": True, "queries": 2, "two_sided": False, "normalize": True}
+    optimizer = ZOSGD(parameters, lr=5.0, blocks=40, steps_per_batch=3, seed=9, **arguments)
+    optimizer.step(lambda: parameters[0]["params"][0].sum())
+    return optimizer.state_dict()
+
+
+@pytest.mark.parametrize("name", sorted(ZOSGD([ramp()], lr=0.1).state_dict().keys() - {"noise"}))
+def test_a_state_that_lacks_something_is_refused_before_anything_is_changed(name: str) -> None:
+    state = another_state()
+    del state[name]
+    refuses(ZOSGD([ramp()], lr=0.1), state, f"^the state lacks {name}: it is of another version$")
+
+
+@pytest.mark.parametrize("name", ["lr", "eps", "clip", "maximize"])
+def test_a_state_whose_group_lacks_something_is_refused_before_anything_is_changed(name: str) -> None:
+    state = another_state()
+    del state["param_groups"][0][name]
+    refuses(ZOSGD([ramp()], lr=0.1), state, f"^the state lacks {name}: it is of another version$")
+
+
+def test_a_state_of_other_parameters_is_refused_before_anything_is_changed() -> None:
+    few = nn.Parameter(torch.ones(39))
+    refuses(ZOSGD([few], lr=0.1), another_state(), "^blocks must be at most .* parameters, 39, not 40$")
+    refuses(ZOSGD([ramp()], lr=0.1), another_state(groups=2), "different number of parameter groups")
 
 
 def test_a_noise_of_ones_own() -> None:
