@@ -8,6 +8,7 @@ from reports.data.load import load
 from reports.data.part import Part, parts
 
 FOLDER = Path(__file__).resolve().parents[2] / "gallery"
+NAMES = ("step-cost", "digits", "images", "frontier", "quick")
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,14 @@ class Galleries:
     Attributes:
         step_cost: every arm's single step.
         digits, images: every arm's whole erasure, of digits and of photographs.
+        frontier: erasures of both, each arm at its own batch size and on its own part of the network.
         quick: the README's first command.
     """
 
     step_cost: Part
     digits: Part
     images: Part
+    frontier: Part
     quick: Part
 
     @cached_property
@@ -33,7 +36,7 @@ class Galleries:
     @cached_property
     def everything(self) -> dict[str, Part]:
         """All of them by their folder."""
-        return {"step-cost": self.step_cost, "digits": self.digits, "images": self.images, "quick": self.quick}
+        return dict(zip(NAMES, (self.step_cost, self.digits, self.images, self.frontier, self.quick), strict=True))
 
 
 def read_galleries(folder: Path = FOLDER) -> Galleries:
@@ -42,5 +45,4 @@ def read_galleries(folder: Path = FOLDER) -> Galleries:
     Raises:
         UnreadableJsonError: one is missing or cannot be used.
     """
-    names = ("step-cost", "digits", "images", "quick")
-    return Galleries(*(next(parts(load([folder / name / "benchmark.json"]))) for name in names))
+    return Galleries(*(next(parts(load([folder / name / "benchmark.json"]))) for name in NAMES))

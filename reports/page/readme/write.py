@@ -11,7 +11,7 @@ from reports.figures import style
 from reports.page.readme import sentences, tables
 from reports.page.readme.galleries import FOLDER, Galleries, read_galleries
 from reports.page.readme.headline import headline
-from reports.tables import erasures, machine, steps
+from reports.tables import erasures, machine, side_by_side, steps
 
 README, GALLERY = FOLDER.parent.parent / "README.md", FOLDER / "README.md"
 PICTURE = FOLDER / "headline.png"
@@ -51,6 +51,8 @@ def _gallery(galleries: Galleries) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    rooms = {"sentences": sentences, "tables": tables, "steps": steps, "erasures": erasures, "machine": machine}
+    rooms = {
+        room.__name__.rpartition(".")[2]: room for room in (sentences, tables, steps, erasures, machine, side_by_side)
+    }
     template = templates.get_template("gallery.md.j2")
     return template.render(galleries=galleries, image_sizes=image_sizes, **rooms)
