@@ -88,8 +88,8 @@ class ZOSGD(Optimizer):
         seed: int = 0,
     ) -> None:
         for name, number in (("queries", queries), ("blocks", blocks), ("steps_per_batch", steps_per_batch)):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, not {number}")
+            if not isinstance(number, SupportsIndex) or operator.index(number) < 1:
+                raise ValueError(f"{name} must be an integer, at least 1, not {number}")
         if not isinstance(seed, SupportsIndex) or not 0 <= operator.index(seed) < 2**63:
             raise ValueError(f"seed must be an integer in [0, 2**63), not {seed}")
         self.queries = queries

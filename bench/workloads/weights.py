@@ -89,8 +89,11 @@ def _from_file(path: Path) -> tuple[ModelFile, StateDict]:
 
 def _state_dict(path: Path, content: bytes) -> StateDict:
     """The state dict in a file of torch's, which may lie in a dict of other things."""
-    with warnings.catch_warnings(action="ignore"):  # about pickle's protocols
-        found: Any = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about pickle's protocols
+            found: Any = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    except ValueError as error:  # of a seek beyond the end of what is left of a file
+        raise EOFError from error
     for nest in NESTS:
         if isinstance(found, dict) and isinstance(found.get(nest), dict):
             found = found[nest]

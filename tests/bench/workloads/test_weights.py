@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from bench.workloads.models import ImageSpec, build_model
 from bench.workloads.weights import load_weights, read_metadata, save_weights
 
 
@@ -89,6 +90,16 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
             load_weights(small(), str(tmp_path / name), "small")
         assert "\n" not in str(error.value)
     assert not sprung.exists()
+
+
+@pytest.mark.parametrize("eighths", range(8))
+def test_a_file_cut_anywhere_is_named(tmp_path: Path, eighths: int) -> None:
+    """Whatever torch says of it: negative seek value, invalid argument, no central directory."""
+    network = build_model("cnn", ImageSpec(channels=1, size=8, classes=10), 0)
+    torch.save(network.state_dict(), tmp_path / "cut.pt")
+    os.truncate(tmp_path / "cut.pt", (tmp_path / "cut.pt").stat().st_size * eighths // 8)
+    with pytest.raises(ValueError, match=r"cut\.pt: truncated, or no file of weights$"):
+        load_weights(network, str(tmp_path / "cut.pt"), "cnn")
 
 
 def test_what_cannot_be_used_is_told_in_one_line(tmp_path: Path, trained: nn.Module) -> None:
