@@ -77,23 +77,25 @@ def _from_file(path: Path) -> tuple[ModelFile, StateDict]:
     except OSError as error:
         raise ValueError(f"weights {path}: {error.strerror or error}") from None
     try:
-        return source, safetensors.torch.load(content) if path.suffix == SAFETENSORS else _state_dict(path, content)
+        found = safetensors.torch.load(content) if path.suffix == SAFETENSORS else _loaded(content)
     except pickle.UnpicklingError:
         raise ValueError(
             f"weights {path}: it holds more than tensors, and is not unpickled, since that could run any code; save "
             "model.state_dict() alone, best as safetensors"
         ) from None
-    except (safetensors.SafetensorError, RuntimeError, EOFError, LookupError, OSError):
+    except (safetensors.SafetensorError, RuntimeError, ValueError, EOFError, LookupError, OSError):
         raise ValueError(f"weights {path}: truncated, or no file of weights") from None
+    return source, found if path.suffix == SAFETENSORS else _state_dict(path, found)
 
 
-def _state_dict(path: Path, content: bytes) -> StateDict:
-    """The state dict in a file of torch's, which may lie in a dict of other things."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # about pickle's protocols
-            found: Any = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-    except ValueError as error:  # of a seek beyond the end of what is left of a file
-        raise EOFError from error
+def _loaded(content: bytes) -> Any:
+    """What torch saved, tensors and plain containers alone."""
+    with warnings.catch_warnings(action="ignore"):  # about pickle's protocols
+        return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def _state_dict(path: Path, found: Any) -> StateDict:
+    """The state dict in what a file of torch's holds, which may lie in a dict of other things."""
     for nest in NESTS:
         if isinstance(found, dict) and isinstance(found.get(nest), dict):
             found = found[nest]

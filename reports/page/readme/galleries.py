@@ -1,6 +1,6 @@
 """The runs that are committed with their reports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from reports.data.load import load
 from reports.data.part import Part, parts
 
 FOLDER = Path(__file__).resolve().parents[2] / "gallery"
-NAMES = ("step-cost", "digits", "images", "frontier", "quick")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Galleries:
     @cached_property
     def everything(self) -> dict[str, Part]:
         """All of them by their folder."""
-        return dict(zip(NAMES, (self.step_cost, self.digits, self.images, self.frontier, self.quick), strict=True))
+        return {folder: getattr(self, name) for name, folder in _folders().items()}
 
 
 def read_galleries(folder: Path = FOLDER) -> Galleries:
@@ -45,4 +44,11 @@ def read_galleries(folder: Path = FOLDER) -> Galleries:
     Raises:
         UnreadableJsonError: one is missing or cannot be used.
     """
-    return Galleries(*(next(parts(load([folder / name / "benchmark.json"]))) for name in NAMES))
+    return Galleries(
+        **{name: next(parts(load([folder / inner / "benchmark.json"]))) for name, inner in _folders().items()}
+    )
+
+
+def _folders() -> dict[str, str]:
+    """Where each is, by its attribute."""
+    return {field.name: field.name.replace("_", "-") for field in fields(Galleries)}

@@ -51,8 +51,13 @@ def _gallery(galleries: Galleries) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    rooms = {
-        room.__name__.rpartition(".")[2]: room for room in (sentences, tables, steps, erasures, machine, side_by_side)
-    }
-    template = templates.get_template("gallery.md.j2")
-    return template.render(galleries=galleries, image_sizes=image_sizes, **rooms)
+    return templates.get_template("gallery.md.j2").render(
+        galleries=galleries,
+        image_sizes=image_sizes,
+        sentences=sentences,
+        tables=tables,
+        steps=steps,
+        erasures=erasures,
+        side_by_side=side_by_side,
+        machine=machine,
+    )
