@@ -36,6 +36,8 @@ from bench.run.preflight import (
     prepare_folder,
 )
 from bench.tune.search import check_tunable
+from bench.workloads.images.folder import in_a_line
+from bench.workloads.splits import split
 
 INCOMPLETE, UNUSABLE = 1, 2
 PROFILE = "profile.toml"
@@ -53,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_tunable(options.method)
         profile = profile_of(options)
         materials = _checked(profile, options)
+        name = _class_name(materials)
         with closing(materials.progress):
             rate = _rate(profile, materials, options, shlex.join([*called("erase").split(), *given]))
     except ValueError as error:
@@ -60,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"erase: {reason}\n")
         return UNUSABLE
     _write_profile(path, profile, {options.method: rate})
-    return _erase(options, path)
+    return _erase(options, path, name)
 
 
 def _checked(profile: Profile, options: Namespace) -> Materials:
@@ -76,6 +79,23 @@ def _checked(profile: Profile, options: Namespace) -> Materials:
     for folder in (options.out.with_suffix(""), options.checkpoints):
         prepare_folder(folder)
     return Materials(profile, library, options.checkpoints, Progress(total=1), options.download)
+
+
+def _class_name(materials: Materials) -> str | None:
+    """The name of the class that is to be forgotten, which is told where it was given by its index; None for a list.
+
+    Raises:
+        ValueError: there is no such class.
+    """
+    case = materials.profile.unlearning_cases()[0]
+    data = materials.data_of(case)
+    label = split(data, str(case.scenario), case.seed).forgotten_class
+    if label is None:
+        return None
+    name = in_a_line(data.classes[label])
+    if case.scenario != f"class:{data.classes[label]}":
+        _tell(f"{case.scenario} is {name}")
+    return name
 
 
 def _rate(profile: Profile, materials: Materials, options: Namespace, command: str) -> Tuned:
@@ -98,8 +118,8 @@ def _write_profile(path: Path, profile: Profile, rates: dict[str, Tuned]) -> Non
     write_text(path, tomlkit.dumps(table))
 
 
-def _erase(options: Namespace, profile: Path) -> int:
-    """Run the one case, put its model into its place, draw the report, and say how it ended."""
+def _erase(options: Namespace, profile: Path, name: str | None) -> int:
+    """Run the one case, put its model into its place, draw the report, and say how it ended; `name` is the class's."""
     folder = profile.parent
     json_path = folder / "benchmark.json"
     files = ["--profile", profile, f"--benchmark-json={json_path}", "--save-models", folder]
@@ -113,7 +133,7 @@ def _erase(options: Namespace, profile: Path) -> int:
     if complete:
         (folder / model_file(record.case)).replace(options.out)
     _draw(json_path, folder)
-    sys.stdout.write(_said(record, options.out, complete))
+    sys.stdout.write(_said(record, options.out, complete, name))
     return 0 if complete else INCOMPLETE
 
 
@@ -127,12 +147,13 @@ def _draw(json_path: Path, folder: Path) -> None:
         sys.stdout.write(f"no report was drawn: {reason}\n")
 
 
-def _said(record: Record, model: Path, complete: bool) -> str:
+def _said(record: Record, model: Path, complete: bool, name: str | None) -> str:
     """What became of the request, in a few lines."""
     asked, worth, curve = record.erased, record.quality, record.curve
     lines = [record.story]
     if asked is not None:
-        lines.append(f"asked: {asked.samples} of {asked.of} training samples, SHA-256 {asked.digest}")
+        of_class = "" if name is None else f", the class {name}"
+        lines.append(f"asked: {asked.samples} of {asked.of} training samples{of_class}, SHA-256 {asked.digest}")
         lines.append(f"complete where the model is right on at most {_percent(asked.target)} of them")
     if curve is not None and worth is not None:
         lines += [

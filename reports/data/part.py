@@ -116,6 +116,19 @@ class Part:
         return tuple(arm_runs(self.runs))
 
     @cached_property
+    def originals(self) -> pd.DataFrame:
+        """Accuracies of the original in percent, by setting and seed: before a step of any arm they are the same."""
+        columns = ["forget_accuracy", "retain_accuracy", "test_accuracy"]
+        return self.curves[self.curves["step"] == 0].groupby(["setting", "seed"])[columns].first()
+
+    def class_name(self, dataset: str, scenario: str) -> str | None:
+        """What the data call the class that a scenario gives by its index; None where it gives a name, or no class."""
+        kind, _, value = scenario.partition(":")
+        names = next((list(held.train) for held in self.run.data if held.dataset == dataset), [])
+        by_index = kind == "class" and value not in names and value.isdecimal() and int(value) < len(names)
+        return names[int(value)] if by_index else None
+
+    @cached_property
     def names(self) -> dict[tuple[str, str], str]:
         """What the tables call each arm, by setting and arm."""
         return {(one.setting, one.arm): one.name for one in self.arms}

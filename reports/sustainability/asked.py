@@ -14,32 +14,53 @@ SHOWN = 20  # samples of a request
 
 
 def answers(part: Part) -> Iterator[str]:
-    """For each request that named its samples, what each arm made of them: accuracies before and after, in percent."""
-    start = part.curves[part.curves["step"] == 0].groupby("setting")[["forget_accuracy", "test_accuracy"]].mean()
+    """For each request that somebody made, for named samples or of a model of their own, what each arm made of it:
+    accuracies before and after, in percent.
+    """
+    settings = part.originals.index.unique("setting")
     for arm in part.arms:
-        scenario = str(arm.runs["scenario"].iloc[0])
-        if not scenario.startswith("files:") or arm.arm == RETRAIN or arm.setting not in start.index:
-            continue
-        count = int(arm.runs["erased.samples"].iloc[0])
-        asked = f"{count} sample{'s' * (count != 1)} named by {scenario.removeprefix('files:')}"
-        yield f"{asked}: {_answer(arm, *start.loc[arm.setting])}."
+        first = arm.runs.iloc[0]
+        of_own = str(first["scenario"]).startswith("files:") or first["origins.original.name"] is not None
+        if of_own and arm.arm != RETRAIN and arm.setting in settings:
+            seeds = (arm.runs if arm.done.empty else arm.done)["seed"]
+            original: pd.DataFrame = part.originals.reindex([(arm.setting, seed) for seed in seeds])
+            yield f"{_asked(part, first)}: {_answer(arm, original.mean())}."
 
 
-def _answer(arm: ArmRuns, before: float, unseen: float) -> str:
-    """What became of a request: `before` and `unseen` are the original's accuracies on it and on test data."""
-    was = f"the model was right on {before:.1f} %"
+def _asked(part: Part, case: pd.Series) -> str:
+    """How many samples, and which: "25 samples named by list.txt"."""
+    kind, _, value = str(case["scenario"]).partition(":")
+    count = int(case["erased.samples"])
+    which = {"files": f" named by {value}", "class": f" of {_class(part, case)}"}.get(kind, " drawn by the seed")
+    return f"{count} sample{'s' * (count != 1)}{which}"
+
+
+def _class(part: Part, case: pd.Series) -> str:
+    """The class that a case is to forget, with its name: "class 3 (nine)"."""
+    return str(case["scenario"]).replace(":", " ", 1) + _called(part, case)
+
+
+def _answer(arm: ArmRuns, original: pd.Series) -> str:
+    """What became of a request; `original` has the accuracies of the model that was to forget."""
+    was = f"the model was right on {original['forget_accuracy']:.1f} %"
     if (arm.runs["completion.step"] == 0).all():
         target = pd.to_numeric(arm.runs["erased.target"]).mean()
         return f"{was} as it came, where {target:.1f} % was to be reached, so {arm.arm} changed nothing"
     if arm.done.empty:
         return f"not forgotten: {was}, and {arm.arm} did not come to an end"
-    after = 100 - pd.to_numeric(arm.done["quality.ua"]).mean()
-    unseen_after = pd.to_numeric(arm.done["quality.ta"]).mean()
+    wrong, kept, unseen = (pd.to_numeric(arm.done[f"quality.{name}"]).mean() for name in ("ua", "ra", "ta"))
     some = "" if len(arm.done) == len(arm.runs) else f"; {arm.complete} runs came to an end"
+    retained = original["retain_accuracy"]
     return (
-        f"{was}, and after {arm.arm} is right on {after:.1f} %; on test data it was right on {unseen:.1f} % and is on "
-        f"{unseen_after:.1f} %{some}"
+        f"{was}, and after {arm.arm} is right on {100 - wrong:.1f} %; on what is to be kept it was right on "
+        f"{retained:.1f} % and is on {kept:.1f} % ({_change(kept - retained)}); on test data it was right on "
+        f"{original['test_accuracy']:.1f} % and is on {unseen:.1f} %{some}"
     )
+
+
+def _change(points: float) -> str:
+    """What became of an accuracy, in points."""
+    return f"{abs(points):.1f} points {'lost' if points <= 0 else 'gained'}"
 
 
 def erased_table(part: Part) -> Table | None:
@@ -50,7 +71,7 @@ def erased_table(part: Part) -> Table | None:
             str(case["setting"]),
             str(case["seed"]),
             str(case["dataset"]),
-            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}",
+            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}{_called(part, case)}",
             number(value_of(case, "erased.target"), ".1f"),
             str(case["erased.digest"]),
         )
@@ -64,6 +85,11 @@ def erased_table(part: Part) -> Table | None:
     )
     columns = ("setting", "seed", "data", "samples", "complete at", "hash")
     return Table("What was to be forgotten", note, columns, rows) if rows else None
+
+
+def _called(part: Part, case: pd.Series) -> str:
+    name = part.class_name(str(case["dataset"]), str(case["scenario"]))
+    return f" ({name})" if name else ""
 
 
 def samples_table(part: Part) -> Table | None:

@@ -33,6 +33,8 @@ class Request:
         tensor_peak_bytes, process_peak_bytes: of a step, live tensors and the whole process.
         tensors_fit_into, process_fits_into: the smallest of the budgets that holds them.
         forget_error_percent, retain_accuracy_percent, test_accuracy_percent: at completion.
+        original_retain_accuracy_percent, retain_accuracy_lost_points: what the model was right on of what is to be kept
+            before it forgot, and how much of that it lost.
         membership_inference_percent, membership_inference_auc, relearn_steps: the evidence of forgetting.
     """
 
@@ -67,7 +69,9 @@ class Request:
     tensors_fit_into: str | None
     process_fits_into: str | None
     forget_error_percent: float | None
+    original_retain_accuracy_percent: float | None
     retain_accuracy_percent: float | None
+    retain_accuracy_lost_points: float | None
     test_accuracy_percent: float | None
     membership_inference_percent: float | None
     membership_inference_auc: float | None
@@ -114,6 +118,8 @@ def requests(part: Part) -> Iterator[Request]:
     for arm in part.arms:
         for _, case in arm.runs.iterrows():
             figures = {name: _plain(case[column]) for name, column in COLUMNS.items()}
+            before = _plain(part.originals["retain_accuracy"].get((arm.setting, case["seed"])))
+            after = figures["retain_accuracy_percent"]
             yield Request(
                 setting=arm.setting,
                 arm=arm.arm,
@@ -124,6 +130,8 @@ def requests(part: Part) -> Iterator[Request]:
                 },
                 tensors_fit_into=_budget(figures["tensor_peak_bytes"]),
                 process_fits_into=_budget(figures["process_peak_bytes"]),
+                original_retain_accuracy_percent=before,
+                retain_accuracy_lost_points=None if before is None or after is None else before - after,
                 **figures,
             )
 

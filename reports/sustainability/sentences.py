@@ -39,7 +39,8 @@ def evidence(part: Part) -> Iterator[str]:
     ]
     for setting, arms in settings[:MOST_SETTINGS]:
         done = {name: arms[name].done for name in (ZEROTH, FIRST, RETRAIN) if name in arms}
-        said = [*_accuracies(done), *_attack(done), *_leak(done), *_relearning(done), *_depth(done)]
+        original = part.originals["retain_accuracy"].get(setting)
+        said = [*_accuracies(done, original), *_attack(done), *_leak(done), *_relearning(done), *_depth(done)]
         if said:
             yield f"{setting}: {'; '.join(said)}."
     if len(settings) > MOST_SETTINGS:
@@ -113,11 +114,15 @@ def _alone(arm: ArmRuns) -> str:
     return f"{arm.setting}: an erasure by {arm.arm} takes {joint.join(taken) or 'an unknown time'}."
 
 
-def _accuracies(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
+def _accuracies(runs: dict[str, pd.DataFrame], original: pd.Series | None) -> Iterator[str]:
+    """`original` has the accuracy on the rest before anything was forgotten, by seed; None if that is not on record."""
     wrong, right = _means(runs, "quality.ua", ".1f", " %"), _means(runs, "quality.ra", ".1f", " %")
     if wrong and right:
+        seeds = pd.concat(list(runs.values()))["seed"].unique()
+        mean = math.nan if original is None else original.reindex(seeds).mean()
+        before = "" if math.isnan(mean) else f", {number(mean, '.1f')} % in the original,"
         yield f"the error on the forget set is {wrong}"
-        yield f"the accuracy on the rest is {right}"
+        yield f"the accuracy on the rest{before} is {right}"
 
 
 def _attack(runs: dict[str, pd.DataFrame]) -> Iterator[str]:

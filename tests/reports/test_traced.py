@@ -329,6 +329,8 @@ def test_the_evidence_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame
     (part,) = json.loads((quick_report / "sustainability.json").read_text())
     done = csv[csv["completion.reached"] == True]  # noqa: E712
     sentences = []
+    curves = pd.read_csv(quick_report / "curves.csv")
+    before = curves[curves["step"] == 0].drop_duplicates(["setting", "seed"]).set_index("setting")["retain_accuracy"]
     for setting, cases in done.groupby("setting", sort=False):
         arms = [(arm, cases[cases["method"] == arm]) for arm in ("zo-ga", "fo-ga", "retrain")]
         wrong, right, mia, auc, back = (
@@ -353,7 +355,8 @@ def test_the_evidence_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame
                 f"original's features, finds {', '.join(most)} and {last}"
             )
         sentences.append(
-            f"{setting}: the error on the forget set is {wrong}; the accuracy on the rest is {right}; the share of the "
+            f"{setting}: the error on the forget set is {wrong}; the accuracy on the rest, "
+            f"{before[[setting]].mean():.1f} % in the original, is {right}; the share of the "
             f"forget set that an attacker takes for unseen is {mia}; the loss tells the forgotten samples from unseen "
             f"ones with an AUC of {auc}, 0.5 being chance; "
             f"{nothing if known else relearned}{probed}."

@@ -114,6 +114,20 @@ def test_an_erasure_that_does_not_complete_fails_and_writes_no_model(own: Path) 
     assert not list((own / "not").glob("*.safetensors"))
 
 
+def test_a_class_that_is_given_by_its_index_is_told_by_its_name(own: Path) -> None:
+    """Alphabetical: eight, five, four, nine."""
+    given = ["--method", "fo-ga", "--lr", "1e-7", "--max-steps", "1"]
+    done = erase(own, "nine.safetensors", *given, "--forget", "class:3")
+    count = len(list((own / "photos" / "train" / "nine").iterdir()))
+    assert "class:3 is nine\n" in done.stdout
+    assert f"asked: {count} of 1437 training samples, the class nine, SHA-256 " in done.stdout
+    statement = (own / "nine" / "sustainability.md").read_text()
+    assert f"{count} samples of class 3 (nine): not forgotten: the model was right on " in statement
+    done = erase(own, "nine.safetensors", *given, "--forget", "class:nine")
+    assert "class:nine is" not in done.stdout
+    assert "the class nine" in done.stdout
+
+
 def test_a_model_of_a_former_run_is_not_taken_for_this_ones(own: Path) -> None:
     (own / "stale.safetensors").write_bytes(b"another request's")
     done = erase(own, "stale.safetensors", "--method", "fo-ga", "--lr", "1e-7", "--max-steps", "3")

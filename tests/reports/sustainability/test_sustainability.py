@@ -1,11 +1,12 @@
 """The statement against figures by hand: 20 J a request on a grid of 360 g a kWh are two milligrams."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.record import Completion, Erased, ModelFile, Origins, Probe, Record
+from bench.record import Completion, Erased, Inventory, ModelFile, Origins, Probe, Record
 from reports.data.glossary import ESTIMATED
 from reports.data.load import load
 from reports.data.part import parts
@@ -19,7 +20,7 @@ from reports.sustainability.statement import (
     Statement,
     statement,
 )
-from tests.reports.conftest import PROFILE_TEXT, PartOf, Write, step_record, unlearning_record
+from tests.reports.conftest import PROFILE_TEXT, PartOf, Write, changed, step_record, unlearning_record
 
 
 def costing(record: Record, joules: float, seconds: float = 1.5, mib: int = 2) -> Record:
@@ -125,8 +126,9 @@ def test_the_evidence_of_forgetting_is_said_beside_retrains(part_of: PartOf) -> 
     records += [unlearning_record("fo-ga", 0), unlearning_record("zo-ga", 2, completed=None)]
     assert of(part_of, records).evidence == (
         "cnn digits b4 class:3: the error on the forget set is 90.5 % after zo-ga, 90.0 % after fo-ga and 90.5 % after "
-        "retrain; the accuracy on the rest is 80.5 % after zo-ga, 80.0 % after fo-ga and 80.5 % after retrain; the "
-        "share of the forget set that an attacker takes for unseen is 65.0 % after zo-ga and 85.0 % after retrain; the "
+        "retrain; the accuracy on the rest, 100.0 % "
+        "in the original, is 80.5 % after zo-ga, 80.0 % after fo-ga and 80.5 % after retrain; the share of "
+        "the forget set that an attacker takes for unseen is 65.0 % after zo-ga and 85.0 % after retrain; the "
         "number of steps in which fine-tuning brings the forget set back is 3 after zo-ga and 20 after retrain.",
     )
 
@@ -135,7 +137,8 @@ def test_relearning_what_retrain_knows_shows_nothing(part_of: PartOf) -> None:
     records = [attacked(unlearning_record(arm, 0), None, 0) for arm in ("zo-ga", "retrain")]
     assert of(part_of, records).evidence == (
         "cnn digits b4 class:3: the error on the forget set is 90.0 % after zo-ga and 90.0 % after retrain; the "
-        "accuracy on the rest is 80.0 % after zo-ga and 80.0 % after retrain; relearning shows nothing here, as a "
+        "accuracy on the rest, 100.0 % in the original, is "
+        "80.0 % after zo-ga and 80.0 % after retrain; relearning shows nothing here, as a "
         "model that never saw the samples knows nearly all of them.",
     )
 
@@ -279,6 +282,9 @@ def test_the_statement_quotes_the_profile_that_was_run(write_json: Write, tmp_pa
     assert "# in memory of &lt;nothing&gt;" in (tmp_path / "out" / "index.html").read_text()
 
 
+LOSSES = ((0, 10, 79.0), (1, 10, 90.0), (2, None, 30.0))  # seed, T*, retain accuracy before
+
+
 def asked(seed: int, step: int | None, samples: int = 25) -> Record:
     """A request by name that completed at `step`, of a model from a file: right on 99 %, and 97 % of test data."""
     record = unlearning_record("zo-ga", seed, step)
@@ -299,10 +305,40 @@ def idle(seed: int, samples: int = 25) -> Record:
 def test_whoever_asked_is_told_what_became_of_it(part_of: PartOf) -> None:
     found = of(part_of, [asked(seed, 10) for seed in range(3)])
     assert found.headline[0] == (
-        "25 samples named by list.txt: the model was right on 99.0 %, and after zo-ga is right on 9.0 %; on test data "
-        "it was right on 97.0 % and is on 71.0 %."
+        "25 samples named by list.txt: the model was right on 99.0 %, and after zo-ga is right on 9.0 %; on what is "
+        "to be kept it was right on 100.0 % and is on 81.0 % (19.0 points lost); on test data it was right on 97.0 % "
+        "and is on 71.0 %."
     )
     assert UNSEEN in found.notes
+
+
+def test_what_was_lost_of_what_is_to_be_kept_is_told_run_by_run(part_of: PartOf) -> None:
+    """Of the runs that completed: the second was right on 90 % before, and is on 81 %; the first gained."""
+    records = [changed(asked(seed, step), "curve.retain_accuracy", [before] * 21) for seed, step, before in LOSSES]
+    found = of(part_of, records)
+    assert "it was right on 84.5 % and is on 80.5 % (4.0 points lost)" in found.headline[0]
+    told = [(one.original_retain_accuracy_percent, one.retain_accuracy_lost_points) for one in found.requests]
+    assert told == [(79.0, -1.0), (90.0, 9.0), (30.0, None)]
+    (sentence,) = found.evidence
+    assert "the accuracy on the rest, 84.5 % in the original, is 80.5 % after zo-ga" in sentence
+    (gained,) = of(part_of, records[:1]).headline[:1]
+    assert "(1.0 points gained)" in gained
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [("class:3", "25 samples of class 3 (nine)"), ("class:nine", "25 samples of class nine")],
+)
+def test_a_class_that_is_given_by_its_index_has_its_name(part_of: PartOf, scenario: str, said: str) -> None:
+    record = asked(0, 10)
+    record = changed(record, "case.scenario", scenario)
+    part = part_of([record])
+    held = Inventory(dataset="digits", train=dict.fromkeys(("eight", "five", "four", "nine"), 75), test={})
+    found = statement(replace(part, run=part.run.model_copy(update={"data": (held,)})))
+    assert found is not None
+    assert found.headline[0].startswith(f"{said}: the model was right on 99.0 %")
+    samples = rows(found, "What was to be forgotten")["0"]["samples"]
+    assert samples == ("25 of 300 (nine)" if scenario == "class:3" else "25 of 300")
 
 
 def test_runs_that_came_to_no_end_are_not_hidden_by_one_that_did(part_of: PartOf) -> None:
