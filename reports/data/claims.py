@@ -20,6 +20,7 @@ from scipy import stats
 from bench.record import TWO_FORWARDS, Rules, StepBar
 from reports.data.arms import FIRST, MATCHED, ZEROTH
 from reports.data.erasures import ArmRuns, by_setting
+from reports.data.glossary import listed
 from reports.data.load import ratio, value_of
 
 Verdict = Literal["supported", "not supported", "not shown"]
@@ -66,6 +67,7 @@ class Test:
         statistic, setting, bound: what is looked at, where, and against what.
         interval: of the statistic, over the seeds for which both arms have it.
         pairs: the number of seeds that both arms were run with, but for those with nothing to forget.
+        batches: samples a step, of zeroth- and first-order ascent.
     """
 
     __test__ = False  # not one of pytest's
@@ -75,6 +77,7 @@ class Test:
     interval: Interval
     pairs: int
     bound: float
+    batches: tuple[int, int]
 
     @property
     def scenario(self) -> str:
@@ -196,7 +199,18 @@ def claims(arms: Sequence[ArmRuns], rules: Rules) -> list[Claim]:
     tests = [_test(statistic, setting, runs, rules) for statistic in STATISTICS for setting, runs in settings]
     statements = dict.fromkeys(statistic.claim for statistic in STATISTICS)
     grouped = {name: tuple(test for test in tests if test.statistic.claim == name) for name in statements}
-    return [Claim(name.format(**dict(rules)), found) for name, found in grouped.items() if found]
+    return [Claim(_statement(name, found, rules), found) for name, found in grouped.items() if found]
+
+
+def _statement(claim: str, tests: Sequence[Test], rules: Rules) -> str:
+    """The claim with its bounds; that of memory with the batch sizes, too, where they differ: activations grow with
+    them, whatever the arm.
+    """
+    sizes = dict.fromkeys(test.batches for test in tests)
+    pairs = listed(f"{ours} against {theirs}" for ours, theirs in sizes)
+    own = claim == MEMORY and any(ours != theirs for ours, theirs in sizes)
+    batches = f", each at its own batch size ({pairs})" if own else ""
+    return claim.format(**dict(rules)) + batches
 
 
 def t_interval(values: pd.Series) -> Interval:
@@ -227,7 +241,8 @@ def _test(statistic: Statistic, setting: str, runs: dict[str, pd.DataFrame], rul
     zeroth, first = runs[ZEROTH], runs.get(statistic.first, runs[FIRST].iloc[:0])
     seeds = [seed for seed in zeroth.index if seed in first.index]
     values = pd.Series([statistic.of_pair(zeroth.loc[seed], first.loc[seed]) for seed in seeds], dtype=float)
-    return Test(statistic, setting, t_interval(values), len(seeds), statistic.bound(rules))
+    batches = int(zeroth["batch_size"].iloc[0]), int(runs[FIRST]["batch_size"].iloc[0])
+    return Test(statistic, setting, t_interval(values), len(seeds), statistic.bound(rules), batches)
 
 
 @dataclass(frozen=True)

@@ -68,12 +68,17 @@ class Means:
 
     Attributes:
         ours, theirs: of one arm and of the other.
-        seeds: how many.
+        pairs: of one arm and of the other, seed by seed.
     """
 
     ours: float
     theirs: float
-    seeds: int
+    pairs: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def seeds(self) -> int:
+        """How many."""
+        return len(self.pairs)
 
     @property
     def ratio(self) -> float:
@@ -81,9 +86,19 @@ class Means:
         return ratio(self.ours, self.theirs)
 
     @property
+    def ratios(self) -> list[float]:
+        """That seed by seed, which are not what the ratio of the means is the mean of."""
+        return [ratio(*pair) for pair in self.pairs]
+
+    @property
     def difference(self) -> float:
         """By how much one arm's is higher."""
         return self.ours - self.theirs
+
+    @property
+    def differences(self) -> list[float]:
+        """That seed by seed."""
+        return [ours - theirs for ours, theirs in self.pairs]
 
 
 @dataclass(frozen=True)
@@ -195,9 +210,10 @@ def _compared(setting: str, one: ArmRuns, other: ArmRuns) -> SideBySide:
 
 def _means(ours: pd.Series | None, theirs: pd.Series | None) -> Means:
     if ours is None or theirs is None:
-        return Means(math.nan, math.nan, 0)
+        return Means(math.nan, math.nan)
     known = pd.DataFrame({"ours": pd.to_numeric(ours), "theirs": pd.to_numeric(theirs)}).dropna()
-    return Means(float(known["ours"].mean()), float(known["theirs"].mean()), len(known))
+    pairs = tuple(zip(known["ours"].tolist(), known["theirs"].tolist(), strict=True))
+    return Means(float(known["ours"].mean()), float(known["theirs"].mean()), pairs)
 
 
 def _collapsed(runs: pd.DataFrame) -> Collapsed:

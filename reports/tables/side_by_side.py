@@ -101,7 +101,8 @@ def cost_bar_table(part: Part) -> Table | None:
     """The bars of an erasure's cost, and whether they are met; None where the profile has none."""
     rows = tuple(_bar_row(test) for test in part.cost_bars)
     note = (
-        "Means over the seeds with which both completed; the bars stood in the profile before the run. "
+        "Means over the seeds with which both completed, the ratio that of the two means, and least to greatest of the "
+        "seeds, where they differ; the bars stood in the profile before the run and are held against the means. "
         f"{SAMPLE_FORWARDS} ToW and what a probe finds are differences: the former at most the bar's margin below, the "
         f"latter at most {DEPTH_MARGIN:g} points above."
     )
@@ -114,15 +115,21 @@ def _bar_row(test: CostTest) -> tuple[str, ...]:
     return (
         test.both.setting,
         *test.both.names,
-        number(means[FORWARDS].ratio, ".2f"),
+        _ranged(means[FORWARDS].ratio, means[FORWARDS].ratios, ".2f"),
         f"at most {bar.sample_forwards:g}",
-        number(means[ENERGY].ratio, ".2f"),
+        _ranged(means[ENERGY].ratio, means[ENERGY].ratios, ".2f"),
         f"at most {bar.joules:g}" if bar.joules else MISSING,
-        number(means[TOW].difference, "+.3f"),
-        number(means[DEPTH].difference, "+.1f"),
+        _ranged(means[TOW].difference, means[TOW].differences, "+.3f"),
+        _ranged(means[DEPTH].difference, means[DEPTH].differences, "+.1f"),
         f"{means[FORWARDS].seeds} of {test.both.seeds}",
         _verdict(test),
     )
+
+
+def _ranged(mean: float, of_seeds: Sequence[float], form: str) -> str:
+    """With the least and the greatest of the seeds, unless they are all the same as it is written."""
+    span = range_text([value for value in of_seeds if not math.isnan(value)] or [mean], form)
+    return f"{number(mean, form)} ({span})" if " to " in span else number(mean, form)
 
 
 def _verdict(test: CostTest) -> str:

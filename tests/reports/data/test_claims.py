@@ -17,7 +17,7 @@ from reports.data.part import parts
 from reports.page.summary import findings
 from reports.page.write import write_report
 from reports.tables.steps import bar_table
-from tests.reports.conftest import PartOf, Write, shown, stable, unlearning_record
+from tests.reports.conftest import PartOf, Write, changed, shown, stable, unlearning_record
 
 MEMORY = "Much less memory: zo-ga peaks below 0.5 of fo-ga"
 QUALITY = "Competitive unlearning: at completion, the ToW of zo-ga is less than 0.05 below that of fo-ga"
@@ -151,6 +151,26 @@ def test_settings_are_tests_of_their_own(part_of: PartOf) -> None:
     claim = found(part_of, small + large)[MEMORY]
     assert [test.verdict for test in claim.tests] == ["supported", "not supported"]
     assert claim.verdict == "not supported"
+
+
+def test_the_claim_about_memory_names_the_batch_sizes_where_they_differ(part_of: PartOf) -> None:
+    """zo-ga at batch 1 and fo-ga at 32, in a second setting at 4 and 4; the other claims are as they were."""
+
+    def with_batches(model: str, **sizes: int) -> list[Record]:
+        arms = {"fo-ga": sizes["first"], "zo-ga": sizes["zeroth"]}
+        tuned = [changed(record, "case.batch_tuned", True) for record in both(3, nothing, nothing)]
+        sized = [changed(record, "case.batch_size", arms[record.case.method]) for record in tuned]
+        return [changed(record, "case.model", model) for record in sized]
+
+    alike = with_batches("net", first=4, zeroth=4)
+    assert MEMORY in found(part_of, alike)
+    claims = found(part_of, [*with_batches("cnn", first=32, zeroth=1), *alike])
+    named = f"{MEMORY}, each at its own batch size (1 against 32 and 4 against 4)"
+    assert next(iter(claims)) == named
+    assert claims[named].title == "Much less memory"
+    assert QUALITY in claims
+    several = [*with_batches("cnn", first=32, zeroth=1), *with_batches("net", first=8, zeroth=4)]
+    assert f"{MEMORY}, each at its own batch size (1 against 32 and 4 against 8)" in found(part_of, several)
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -22,7 +22,7 @@ def test_only_seeds_that_have_both_figures_are_divided(part_of: PartOf) -> None:
     ]
     part = part_of(records)
     (both,) = part.side_by_side
-    assert both.means[ENERGY] == Means(10.0, 10.0, seeds=1)
+    assert both.means[ENERGY] == Means(10.0, 10.0, ((10.0, 10.0),))
     (said,) = compared(part.side_by_side)
     assert (said.taken, said.some(ENERGY)) == ("1.0 times the energy (estimated)", " (with 1 of 3 seeds)")
     table = side_by_side_table(part)
@@ -90,6 +90,24 @@ def test_a_bar_of_cost_asks_for_cost_tow_and_depth_together(part_of: PartOf) -> 
         "Of 1 bars of an erasure's cost 0 are met; missed: zo-ga over fo-ga, cnn digits b4 class:3 (3 times the "
         "sample-forwards, at most 2.9, 4 times the energy, at most 3.9, a probe finds +3.1 points, at most +3)."
     )
+
+
+def test_beside_a_ratio_of_means_stands_the_range_of_the_seeds(part_of: PartOf) -> None:
+    """Sample-forwards 10, 40 and 90 over 10, 20 and 30: of the means 140/60, of the seeds 1 to 3."""
+    records = []
+    for seed, (ours, theirs) in enumerate(((10.0, 10.0), (40.0, 20.0), (90.0, 30.0))):
+        for arm, forwards, tow in (("zo-ga", ours, 0.8 + 0.01 * seed), ("fo-ga", theirs, 0.9)):
+            record = changed(record_of(arm, seed), "completion.sample_forwards", forwards)
+            records.append(changed(record, "quality.tow", tow))
+    table = cost_bar_table(barred(part_of(records)))
+    assert table is not None
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    assert row["sample-forwards"] == "2.33 (1.00 to 3.00)"
+    assert row["energy"] == "1.00"
+    assert row["ToW"] == "-0.090 (-0.100 to -0.080)"
+    assert row["probe"] == "+0.0"
+    (one,) = cost_bar_table(barred(part_of(records[:2]))).rows  # type: ignore[union-attr]
+    assert one[3] == "1.00"
 
 
 def said(part: Part) -> str:
