@@ -5,11 +5,11 @@ passes; `unlearn` drives it, or any other optimizer, over the forget set; `sugge
 with.
 """
 
+from zo_core.ascent.objectives import Objective, cross_entropy, l1_sparse, microbatched, neggrad_plus
+from zo_core.ascent.rates import suggest_lr
+from zo_core.ascent.unlearn import Trajectory, geometric_steps, take_step, unlearn
 from zo_core.noise import FreshNoise, GaussianNoise, Noise, PooledNoise, RademacherNoise
-from zo_core.objectives import Objective, cross_entropy, l1_sparse, microbatched, neggrad_plus
 from zo_core.optim import ZOSGD
-from zo_core.rates import suggest_lr
-from zo_core.unlearn import Trajectory, geometric_steps, take_step, unlearn
 
 __version__ = "0.4.0"
 

@@ -31,7 +31,7 @@ class Engine(Protocol):
         ...
 
     def loss(self) -> float:
-        """The loss at the parameters as they are, finite; an exception if it is not, or if it cannot be had."""
+        """The loss at the parameters as they are; an exception if it cannot be had."""
         ...
 
 
@@ -44,12 +44,23 @@ class Group:
         eps: size of the perturbation, in the units of the parameters.
         clip: bound on what `lr` multiplies beside z; None for none.
         maximize: up the slope instead of down.
+
+    Raises:
+        ValueError: a number is out of its bounds.
     """
 
     lr: float
     eps: float
     clip: float | None = None
     maximize: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lr < math.inf:
+            raise ValueError(f"lr must be at least 0 and finite, not {self.lr}")
+        if not 0 < self.eps < LONGEST:
+            raise ValueError(f"eps must be above 0 and finite, not {self.eps}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip must be above 0, or None, not {self.clip}")
 
     def slope(self, rise: float, root: float | None) -> float:
         """The slope along z, or, with the root mean square of former rises, its multiple of that of former slopes."""
@@ -111,7 +122,8 @@ def step(
         The losses, and each query's rise: by how much the loss rises over a length of eps.
 
     Raises:
-        FloatingPointError: the step is beyond what float32 can hold, or the square of a rise beyond a float.
+        FloatingPointError: a loss is not finite, the step is beyond what float32 can hold, or the square of a rise
+            beyond a float.
         After this and any exception of `engine.loss`, the parameters are as they were, to rounding.
     """
     losses: list[float] = []
@@ -209,8 +221,11 @@ def _looking(engine: Engine, losses: list[float], two_sided: bool) -> Callable[[
     """Finds a line's rise, and leaves the parameters where the loss was seen last; keeps `losses`."""
 
     def seen() -> float:
-        losses.append(engine.loss())
-        return losses[-1]
+        loss = engine.loss()
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss}; the parameters are as they were before this step")
+        losses.append(loss)
+        return loss
 
     def from_both_sides(line: _Line) -> None:
         line.move_to(1.0)

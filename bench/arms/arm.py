@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.arms.tail import move_only
 from bench.base.registry import Registry
 from bench.record import Kind, Tail
 from zo_core import Objective, cross_entropy, take_step
+from zo_core.ascent.tail import move_only
 from zo_core.prefix import PrefixReuse
 
 Batch = tuple[Tensor, Tensor]

@@ -12,7 +12,6 @@ from torch import nn
 
 from bench.arms.arm import Hyperparameters, Method, Request, Steps, begin
 from bench.arms.table import methods
-from bench.arms.tail import tail_of
 from bench.base.seeds import drawing_by, generator
 from bench.erasure.quality import Evaluation, Evaluator
 from bench.profiles import UnlearningPlan
@@ -22,6 +21,7 @@ from bench.workloads.images.samples import ImageData
 from bench.workloads.requests import erased
 from bench.workloads.splits import Split, batches_once, endless_batches, split
 from zo_core import Trajectory, geometric_steps, unlearn
+from zo_core.ascent.tail import tail_of
 from zo_core.prefix import share_from, uncut
 
 CHANGE_TRAINING = "change [unlearning.training] in the profile"

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from bench.arms.table import check_method, methods, tuned_as
-from bench.arms.tail import move_only
 from bench.base.paths import called
 from bench.instruments.machine import available_devices
 from bench.profiles import Profile, UnlearningPlan
@@ -20,6 +19,7 @@ from bench.workloads.images.samples import ImageData
 from bench.workloads.models import build_model, check_model, check_seeded, models
 from bench.workloads.splits import check_scenario, split
 from bench.workloads.weights import load_weights
+from zo_core.ascent.tail import move_only
 
 LOOKED_AT = 100  # samples of a class, about
 KNOWN = 0.1  # share of them beyond chance: who never saw a class does not call anything so

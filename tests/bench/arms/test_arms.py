@@ -15,11 +15,11 @@ from bench.arms.arm import Batch, Hyperparameters, Request, Steps
 from bench.arms.arm import begin as begin_arm
 from bench.arms.optimizers import ClippedSGD, MaskedSGD
 from bench.arms.table import CLIP, L1_STRENGTH, methods, methods_for
-from bench.arms.tail import tail_of
 from bench.erasure.erasure import Erasure
 from bench.erasure.quality import Evaluation
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import ZOSGD, cross_entropy, take_step
+from zo_core.ascent.tail import tail_of
 
 Of = Callable[[str], Erasure]
 

@@ -11,10 +11,10 @@ from torch import nn
 
 from bench.arms.arm import Batch, Hyperparameters, Request, begin
 from bench.arms.table import methods, methods_for
-from bench.arms.tail import head, move_only, tail_of
 from bench.record import Tail
 from bench.workloads.models import ImageSpec, build_model, models
 from zo_core import take_step
+from zo_core.ascent.tail import head, move_only, tail_of
 
 ARMS = [name for name in methods_for("unlearning") if methods.get(name).start is not None]
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import pytest
 from scipy.stats import chisquare
 
-from zo_core.streams import integers, permutation, random_bytes
+from zo_core.engine.streams import integers, permutation, random_bytes
 
 
 def test_a_stream_is_blake2b_over_key_and_counter() -> None:

@@ -8,11 +8,11 @@ and whatever the head is in. Blocks follow each other in the order of registrati
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Literal
 
 from torch import nn
 
-from bench.record import Tail
-
+Tail = Literal["all", "stage", "block", "layer"]
 CONTAINERS = nn.Sequential | nn.ModuleList | nn.ModuleDict
 STAGE = 0.25  # of the blocks before the head: one of the four stages that residual networks have
 

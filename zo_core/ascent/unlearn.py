@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zo_core.objectives import Objective, cross_entropy
+from zo_core.ascent.objectives import Objective, cross_entropy
 
 E = TypeVar("E")
 Batch = tuple[Tensor, ...]
