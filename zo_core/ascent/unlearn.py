@@ -5,7 +5,7 @@ for the loss with gradients enabled, as `torch.optim.SGD.step` does and `ZOSGD.s
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zo_core.ascent.objectives import Objective, cross_entropy
+from zo_core.ascent.plan import geometric_steps
 
 E = TypeVar("E")
 Batch = tuple[Tensor, ...]
@@ -112,17 +113,6 @@ def take_step(optimizer: Optimizer, loss: Callable[[], Tensor]) -> float:
 
     optimizer.zero_grad()
     return float(optimizer.step(closure))  # type: ignore[arg-type]
-
-
-def geometric_steps(ratio: float = 1.05) -> Iterator[int]:
-    """1, 2, 3, ... and, once a step of one is finer than that, each number `ratio` times the one before.
-
-    Runs that complete after ten steps and after ten thousand are watched with the same relative resolution.
-    """
-    step = 1
-    while True:
-        yield step
-        step = max(step + 1, math.ceil(step * ratio))
 
 
 def _loss_or_nan(optimizer: Optimizer, loss: Callable[[], Tensor]) -> float:

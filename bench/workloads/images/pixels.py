@@ -23,7 +23,8 @@ from torch import Tensor
 from bench.base.progress import PLAIN_LINE_S
 from bench.base.sizes import MIB, mib
 from bench.profiles import Preprocessing
-from bench.workloads.images.decode import UnreadableError, decode, quietly
+from bench.workloads.images.decode import decode, quietly
+from zo_core.edge.device.images import UnreadableError
 from bench.workloads.images.folder import Files
 
 MOST_IN_MEMORY = 256 * MIB

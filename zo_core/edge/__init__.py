@@ -1,0 +1,32 @@
+"""Zeroth-order ascent on an inference engine: nothing is ever differentiated, and torch is never imported on a device.
+
+A workstation exports a network into a package (`export`); a device runs it and changes its weights (`EdgeZO`), with
+numpy and ONNX Runtime alone; a receipt says what was done. `python -m zo_core.edge` does all of it from a shell.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zo_core.edge.device.optimizer import EdgeZO
+    from zo_core.edge.package import Package, PackageError
+    from zo_core.edge.workstation.export import export
+    from zo_core.edge.workstation.load import load
+
+__all__ = ["EdgeZO", "Package", "PackageError", "export", "load"]
+
+_HOME = {
+    "EdgeZO": "zo_core.edge.device.optimizer",
+    "Package": "zo_core.edge.package",
+    "PackageError": "zo_core.edge.package",
+    "export": "zo_core.edge.workstation.export",
+    "load": "zo_core.edge.workstation.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

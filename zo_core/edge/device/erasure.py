@@ -1,0 +1,130 @@
+"""An erasure on a device: steps over the forget set until it is answered no better than it should be."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+from zo_core.ascent.plan import RECIPES, geometric_steps
+from zo_core.edge.device.forget_set import ForgetSet
+from zo_core.edge.device.head import EdgeHead
+from zo_core.edge.device.network import Network
+from zo_core.edge.device.optimizer import EdgeZO
+from zo_core.edge.package import Package, PackageError
+
+HEAD = EdgeHead.method
+METHODS = (*RECIPES, HEAD)
+MOST_EVALUATED = 32  # samples of a run of the network that looks at the set
+KIB = 1024
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an erasure.
+
+    Attributes:
+        complete: whether forget accuracy came down to what was asked for; None where steps were counted instead.
+        steps: that were taken.
+        before, after: forget accuracy in percent.
+        seconds: of the steps and of looking at the set.
+        step_seconds: of the steps alone.
+        peak_bytes: the most memory that the operating system saw this process use (VmHWM on Linux).
+    """
+
+    complete: bool | None
+    steps: int
+    before: float
+    after: float
+    seconds: float
+    step_seconds: float
+    peak_bytes: int
+
+
+Progress = Callable[[int, float], None]  # is told steps, and forget accuracy in percent
+
+
+def optimizer_for(
+    package: Package, method: str, *, lr: float, eps: float = 1e-3, tail: str = "all", seed: int = 0, threads: int = 1
+) -> EdgeZO | EdgeHead:
+    """What takes the steps of a method, up the loss.
+
+    Raises:
+        PackageError: there is no such method here, or it has no such tail.
+        ValueError: a setting is out of its bounds.
+    """
+    if method == HEAD:
+        if tail not in ("all", "layer"):
+            raise PackageError(f"{HEAD} moves the last layer alone: leave --tail out")
+        return EdgeHead(package, lr=lr, maximize=True, threads=threads)
+    if method not in RECIPES:
+        raise PackageError(f"unknown method {method!r}; choose from: {', '.join(METHODS)}")
+    return EdgeZO(
+        package,
+        lr=lr,
+        eps=eps,
+        tail=tail,
+        seed=seed,
+        threads=threads,
+        method=method,
+        maximize=True,
+        **RECIPES[method],
+    )
+
+
+def erase(
+    optimizer: EdgeZO | EdgeHead,
+    forget: ForgetSet,
+    *,
+    batch_size: int,
+    most_steps: int,
+    target: float | None,
+    seed: int = 0,
+    tell: Progress = lambda steps, accuracy: None,
+) -> Outcome:
+    """Step until forget accuracy is at or below the target, or until the steps are used up.
+
+    Args:
+        batch_size: samples a step.
+        target: forget accuracy in percent; None to take `most_steps` steps and look only before and after.
+        seed: of the order of the samples.
+
+    Raises:
+        PackageError, FloatingPointError: as `EdgeZO.step` does.
+    """
+    begun, stepping = time.perf_counter(), 0.0
+    before = after = accuracy_on(optimizer.network, forget)
+    course = getattr(optimizer, "optimizer", None)
+    batches = forget.batches(batch_size, seed, course.steps_per_batch if course is not None else 1)
+    looks, steps = geometric_steps(), 0
+    due = next(looks) if target is not None else most_steps
+    while steps < most_steps and (target is None or after > target):
+        for batch in islice(batches, min(due, most_steps) - steps):
+            since = time.perf_counter()
+            optimizer.step(*batch)
+            stepping += time.perf_counter() - since
+            steps += 1
+        after = accuracy_on(optimizer.network, forget)
+        tell(steps, after)
+        due = next(looks)
+    complete = None if target is None else after <= target
+    return Outcome(complete, steps, before, after, time.perf_counter() - begun, stepping, peak_bytes())
+
+
+def accuracy_on(network: Network, forget: ForgetSet) -> float:
+    """Percentage of the set that the network answers as its labels say."""
+    hits = sum(
+        int((network.run(images).logits.argmax(axis=1) == labels).sum()) for images, labels in forget.once(MOST_EVALUATED)
+    )
+    return 100 * hits / len(forget)
+
+
+def peak_bytes() -> int:
+    """The most memory that this process had at once."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * KIB
+    except (OSError, StopIteration):
+        unit = 1 if sys.platform == "darwin" else KIB  # getrusage(2)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

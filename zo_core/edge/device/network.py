@@ -1,0 +1,95 @@
+"""A network on ONNX Runtime whose weights are one flat buffer that may be changed between two runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import onnxruntime
+
+from zo_core.edge.package import FEATURES, IMAGES, LOGITS, Package, PackageError
+from zo_core.engine.flat import Numbers
+
+ERRORS_ALONE = 3  # onnxruntime's severity
+
+
+class Outputs(NamedTuple):
+    """What a network makes of a batch: (N, classes) logits, and the (N, features) that its last layer sees, or None."""
+
+    logits: Numbers
+    features: Numbers | None
+
+
+class Network(Protocol):
+    """What an inference engine must offer.
+
+    Attributes:
+        weights: all parameters in one flat buffer; whoever changes it changes what `run` computes.
+        parameters: each parameter's part of it, flat, by its name.
+    """
+
+    weights: Numbers
+    parameters: Mapping[str, Numbers]
+
+    def run(self, images: Numbers) -> Outputs:
+        """Send (N, C, H, W) float32 images through the network as it is."""
+        ...
+
+
+class OnnxNetwork:
+    """A package on ONNX Runtime's CPU kernels: weights are pure inputs of its graph, bound once and never copied.
+
+    Args:
+        package: what is run.
+        threads: that compute.
+        weights: (numbers,) float32 to run with; the package's own if not given.
+
+    Raises:
+        PackageError: the package is not whole, or the engine cannot run it.
+    """
+
+    def __init__(self, package: Package, threads: int = 1, weights: Numbers | None = None) -> None:
+        self.weights = package.weights() if weights is None else weights
+        self.parameters = package.layout.views(self.weights)
+        self._session = start(package.graph, threads)
+        self._binding = self._session.io_binding()
+        taken = {one.name for one in self._session.get_inputs()}
+        shapes = {parameter.name: parameter.shape for parameter in package.layout.parameters}
+        self._held = {
+            name: onnxruntime.OrtValue.ortvalue_from_numpy(numbers.reshape(shapes[name]))
+            for name, numbers in self.parameters.items()
+            if name in taken
+        }
+        for name, value in self._held.items():
+            self._binding.bind_ortvalue_input(name, value)
+        self._outputs = [one.name for one in self._session.get_outputs()]
+
+    def run(self, images: Numbers) -> Outputs:
+        """See `Network.run`."""
+        self._binding.bind_cpu_input(IMAGES, np.ascontiguousarray(images, dtype=np.float32))
+        for name in self._outputs:
+            self._binding.bind_output(name)
+        self._session.run_with_iobinding(self._binding)
+        found = dict(zip(self._outputs, self._binding.copy_outputs_to_cpu(), strict=True))
+        return Outputs(found[LOGITS], found.get(FEATURES))
+
+
+def start(graph: Path, threads: int) -> Any:
+    """A session of ONNX Runtime for a graph, with what keeps its memory small; raises PackageError."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.enable_mem_pattern = False
+    options.log_severity_level = ERRORS_ALONE
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("mlas.disable_kleidiai", "1")  # on Arm it packs weights once, and they move here
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common base
+        raise PackageError(f"{graph}: ONNX Runtime cannot run it: {str(error).strip().splitlines()[0]}") from None
+
+
+def cross_entropy(logits: Numbers, labels: np.ndarray[Any, Any]) -> float:
+    """Mean cross-entropy in nats of (N, classes) logits, in float64; NaN where a logit is not finite."""
+    z = logits.astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]))

@@ -1,0 +1,128 @@
+"""`EdgeZO`: zeroth-order steps of a packaged network on a device."""
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import zo_core
+from zo_core.edge.device.network import Network, OnnxNetwork, cross_entropy
+from zo_core.edge.package import RECEIPT, WEIGHTS, Package, PackageError, new_folder, write_numbers
+from zo_core.engine.flat import FlatZO, Numbers
+from zo_core.receipt import STEP_SETTINGS, Hashes, Receipt, numbers_hash
+
+
+class EdgeZO:
+    """Zeroth-order ascent or descent of a package's weights: `ZOSGD(noise="portable")` without torch.
+
+    Args:
+        package: a folder that `zo_core.edge.export` made, or what is read from it.
+        tail: how much of the network moves: all, stage, block or layer.
+        threads: of the inference engine.
+        method: what the receipt calls the steps.
+        settings: lr, eps, clip, maximize, queries, two_sided, blocks, steps_per_batch, normalize, seed; see `ZOSGD`.
+
+    Attributes:
+        network: what is stepped on; `network.weights` are its numbers as they now are.
+        optimizer: what takes the steps.
+
+    Raises:
+        PackageError: the package cannot be used.
+        ValueError: a setting is out of its bounds.
+    """
+
+    def __init__(
+        self,
+        package: Package | Path | str,
+        *,
+        tail: str = "all",
+        threads: int = 1,
+        method: str = "zo-ga",
+        **settings: Any,
+    ) -> None:
+        self.package = package if isinstance(package, Package) else Package(package)
+        self.method = method
+        pool = self.package.pool()  # before the weights: its memory is then free again
+        self.network: Network = OnnxNetwork(self.package, threads)
+        self._moved = self.package.layout.moved(tail)
+        self.optimizer = FlatZO([self.network.parameters[name] for name in self._moved], pool, **settings)
+        self._rises: list[float] = []
+
+    def step(self, images: Numbers, labels: ArrayLike | Sequence[int]) -> float:
+        """Take one step.
+
+        Args:
+            images: (N, C, H, W) float32, as the network takes them.
+            labels: (N,) class indices.
+
+        Returns:
+            The mean of the losses seen, in nats.
+
+        Raises:
+            PackageError: images or labels are of another shape, or a label is of no class.
+            FloatingPointError: a loss was not finite, or the step is beyond what float32 can hold.
+            After it, and after any other exception, the weights are as they were before the step, to rounding.
+        """
+        images, answers = check_batch(self.package, images, labels)
+        loss = self.optimizer.step(lambda: cross_entropy(self.network.run(images).logits, answers))
+        self._rises += self.optimizer.rises
+        return loss
+
+    def receipt(self) -> Receipt:
+        """What has been done so far."""
+        group, course = vars(self.optimizer.group), self.optimizer.saved()
+        settings = {name: (group | course)[name] for name in STEP_SETTINGS}
+        return receipt_of(
+            self.package,
+            self.network.weights,
+            method=self.method,
+            moved=self._moved,
+            settings=settings,
+            steps=self.optimizer.steps_taken,
+            rises=tuple(self._rises),
+        )
+
+    def save(self, folder: Path | str) -> None:
+        """Write weights and receipt into a new folder, or nothing; raises PackageError."""
+        save(Path(folder), self.network.weights, self.receipt())
+
+
+def check_batch(package: Package, images: Numbers, labels: ArrayLike) -> tuple[Numbers, np.ndarray[Any, Any]]:
+    """The batch as the engine takes it; raises PackageError for shapes or labels that do not fit."""
+    how, answers = package.layout.preprocessing, np.asarray(labels)
+    wanted = (how.channels, how.size, how.size)
+    if np.ndim(images) != 4 or images.shape[1:] != wanted or not len(images):
+        raise PackageError(f"images must be (N, {', '.join(map(str, wanted))}), not {np.shape(images)}")
+    if answers.shape != (len(images),) or answers.dtype.kind not in "iu":
+        raise PackageError(f"labels must be ({len(images)},) class indices, not {answers.shape} of {answers.dtype}")
+    classes = len(package.layout.classes)
+    if not ((answers >= 0) & (answers < classes)).all():
+        raise PackageError(f"labels must be from 0 to {classes - 1}, not {sorted(set(answers.tolist()))}")
+    return np.ascontiguousarray(images, dtype=np.float32), answers
+
+
+def receipt_of(package: Package, weights: Numbers, **done: Any) -> Receipt:
+    """A receipt for what led from the package's weights to these."""
+    layout = package.layout
+    hashes = Hashes(layout.hash, layout.sha256["pool.npy"], layout.sha256["weights.npy"], numbers_hash(weights))
+    return Receipt(hashes=hashes, versions=_versions(), **done)
+
+
+def save(folder: Path, weights: Numbers, receipt: Receipt) -> None:
+    """Write erased weights and their receipt into a new folder, or nothing; raises PackageError."""
+    with new_folder(folder) as new:
+        write_numbers(new / WEIGHTS, weights)
+        (new / RECEIPT).write_text(receipt.to_json(), encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    found = {"zo_core": zo_core.__version__}
+    for name in ("numpy", "onnxruntime"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found

@@ -1,0 +1,286 @@
+"""Making a package of a torch network: its graph with weights as inputs, checked against torch before it is kept."""
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import onnx_ir
+import onnxscript.optimizer
+import torch
+from torch import Tensor, nn
+
+import zo_core
+from zo_core.ascent.tail import Tail, head, tail_of
+from zo_core.edge.device.network import OnnxNetwork
+from zo_core.edge.package import (
+    FEATURES,
+    GRAPH,
+    IMAGES,
+    LAYOUT,
+    LOGITS,
+    POOL,
+    WEIGHTS,
+    Head,
+    Layout,
+    Package,
+    PackageError,
+    Parameter,
+    Preprocessing,
+    new_folder,
+    write_numbers,
+)
+from zo_core.engine.flat import Numbers
+from zo_core.noise import PortableNoise
+from zo_core.receipt import numbers_hash
+
+TOLERANCE = 1e-4  # of the largest logit
+NUDGE = 0.05  # of a parameter's root mean square, plus a little where that is zero
+TRIED = 2  # images
+
+
+def export(
+    model: nn.Module,
+    folder: Path | str,
+    *,
+    image_size: int,
+    classes: Sequence[str],
+    channels: int = 3,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    resize: int | tuple[int, int] | None = None,
+    interpolation: str = "bilinear",
+) -> Package:
+    """Make a package of a network: of images, gives (N, classes) logits; exported in eval mode, on the CPU.
+
+    Args:
+        model: float32; unchanged.
+        folder: to be made.
+        image_size: width and height of the square images that it takes, in pixels.
+        classes: their names, in the order of the logits.
+        channels: of the images, 1 or 3.
+        mean, std: of each channel, in [0, 1]; 0 and 1 if not given.
+        resize: pixels of the shorter side, or height and width, before the square is cut out; `image_size` if not given.
+        interpolation: nearest, bilinear or bicubic.
+
+    Raises:
+        PackageError: an argument is wrong, torch cannot export the network, ONNX Runtime cannot run it, or it computes
+            something else there than in torch, before its weights are changed or after. There is no folder then.
+    """
+    how = _preprocessing(image_size, channels, mean, std, resize, interpolation)
+    exported = _on_cpu(model)
+    parameters = dict(exported.named_parameters())
+    weights = np.concatenate([one.detach().numpy().reshape(-1) for one in parameters.values()])
+    graph = _graph(exported, how)
+    pool = PortableNoise(0, len(weights)).pool().numpy()
+    layout = Layout(
+        parameters=tuple(Parameter(name, tuple(one.shape)) for name, one in parameters.items()),
+        tails=_tails(exported),
+        head=_head(exported),
+        classes=tuple(classes),
+        preprocessing=how,
+        sha256={GRAPH: sha256(graph).hexdigest(), WEIGHTS: numbers_hash(weights), POOL: numbers_hash(pool)},
+        versions={name: version(name) for name in ("torch", "onnxscript", "onnxruntime")}
+        | {"zo_core": zo_core.__version__},
+    )
+    with new_folder(Path(folder)) as new:
+        (new / GRAPH).write_bytes(graph)
+        write_numbers(new / WEIGHTS, weights)
+        write_numbers(new / POOL, pool)
+        (new / LAYOUT).write_text(layout.to_json(), encoding="utf-8")
+        check(exported, Package(new))
+    return Package(folder)
+
+
+def check(model: nn.Module, package: Package) -> None:
+    """Hold the engine against torch on random images: with the weights as they are, and with all of them moved.
+
+    Raises:
+        PackageError: they differ by more than `TOLERANCE` of the largest logit, or a weight does not reach the engine.
+    """
+    layout, how = package.layout, package.layout.preprocessing
+    draws = torch.Generator().manual_seed(0)
+    images = torch.randn(TRIED, how.channels, how.size, how.size, generator=draws)
+    network = OnnxNetwork(package)
+    moved = copy.deepcopy(model)
+    _compare(moved, network, images, len(layout.classes), "as it is")
+    with torch.no_grad():
+        for (name, parameter), numbers in zip(moved.named_parameters(), network.parameters.values(), strict=True):
+            scale = NUDGE * float(parameter.square().mean().sqrt()) + NUDGE * TOLERANCE
+            parameter.add_(torch.randn(parameter.shape, generator=draws), alpha=scale)
+            numbers[:] = parameter.numpy().reshape(-1)
+            if name not in network._held and _matters(moved, parameter, images):
+                raise PackageError(f"the graph does not have {name} as an input: it was folded into something else")
+    _compare(moved, network, images, len(layout.classes), "with its weights moved")
+
+
+def _compare(model: nn.Module, network: OnnxNetwork, images: Tensor, classes: int, when: str) -> None:
+    with torch.no_grad():
+        expected = model(images)
+    if not isinstance(expected, Tensor) or expected.shape != (len(images), classes):
+        what = f"a tensor of {tuple(expected.shape)}" if isinstance(expected, Tensor) else type(expected).__name__
+        raise PackageError(f"the network gives {what} for {len(images)} images, and not ({len(images)}, {classes}) logits")
+    found = network.run(images.numpy()).logits
+    largest = float(expected.abs().max())
+    difference = float(np.abs(found - expected.numpy()).max())
+    if not difference <= TOLERANCE * max(largest, TOLERANCE):
+        raise PackageError(
+            f"the engine differs from torch by {difference:.2g} {when}, the largest logit being {largest:.2g}: not exported"
+        )
+
+
+def _matters(model: nn.Module, parameter: Tensor, images: Tensor) -> bool:
+    """Whether the network computes something else without it."""
+    before, kept = model(images), parameter.clone()
+    parameter.add_(1.0)
+    after = model(images)
+    parameter.copy_(kept)
+    return not torch.equal(before, after)
+
+
+def _preprocessing(
+    size: int,
+    channels: int,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    resize: int | tuple[int, int] | None,
+    interpolation: str,
+) -> Preprocessing:
+    if channels not in (1, 3):
+        raise PackageError(f"images have 1 or 3 channels, not {channels}")
+    if interpolation not in ("nearest", "bilinear", "bicubic"):
+        raise PackageError(f"unknown interpolation {interpolation!r}; choose from: nearest, bilinear, bicubic")
+    given = resize or size
+    if size < 1 or (given if isinstance(given, int) else min(given)) < size:
+        raise PackageError(f"no square of {size} pixels can be cut out of images resized to {given}")
+    means, spreads = mean or [0.0] * channels, std or [1.0] * channels
+    if (len(means), len(spreads)) != (channels, channels) or not all(spread > 0 for spread in spreads):
+        raise PackageError(f"mean and std must be {channels} numbers each, std above 0: not {means} and {spreads}")
+    return Preprocessing(channels, size, given, interpolation, tuple(map(float, means)), tuple(map(float, spreads)))
+
+
+def _on_cpu(model: nn.Module) -> nn.Module:
+    """A copy in eval mode, in C order: the numbers of a parameter lie as its shape says."""
+    copied = copy.deepcopy(model).cpu().eval()
+    for name, parameter in copied.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise PackageError(f"{name} is {parameter.dtype}; the edge has float32: call model.float()")
+        parameter.data = parameter.data.contiguous()
+    if not any(True for _ in copied.parameters()):
+        raise PackageError("the network has no parameters")
+    return copied
+
+
+def _tails(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    try:
+        return {
+            tail: tuple(names[parameter] for parameter in tail_of(model, tail))
+            for tail in get_args(Tail)
+            if tail != "all"
+        }
+    except ValueError:  # no linear or convolutional layer
+        return {}
+
+
+def _head(model: nn.Module) -> Head | None:
+    last = _last(model)
+    if last is None:
+        return None
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    return Head(names[last.weight], None if last.bias is None else names[last.bias])
+
+
+def _last(model: nn.Module) -> nn.Linear | None:
+    """The last layer, if it is linear and what it gives are the logits' own scores."""
+    try:
+        last = head(model)
+    except ValueError:
+        return None
+    return last if isinstance(last, nn.Linear) else None
+
+
+class _WithFeatures(nn.Module):
+    """The network, which gives beside its logits what its last layer saw."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self._last = (_last(model),)  # in a tuple, lest it be registered twice
+
+    def forward(self, images: Tensor) -> Any:
+        seen: list[Tensor] = []
+        last = self._last[0]
+        if last is None:
+            return self.model(images)
+        hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        logits = self.model(images)
+        hook.remove()
+        return logits, seen[-1]
+
+
+def _graph(model: nn.Module, how: Preprocessing) -> bytes:
+    """The network as an ONNX file's content, without weights: each parameter is an input of its own name."""
+    wrapper = _WithFeatures(model).eval()
+    names = [LOGITS] if _last(model) is None else [LOGITS, FEATURES]
+    images = torch.zeros(TRIED, how.channels, how.size, how.size)
+    with _quietly():
+        try:
+            program = torch.onnx.export(
+                wrapper,
+                (images,),
+                dynamo=True,
+                optimize=False,
+                verbose=False,
+                input_names=[IMAGES],
+                output_names=names,
+                dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+            )
+        except Exception as error:
+            raise PackageError(f"torch cannot export the network: {_cause(error)}") from None
+        assert program is not None
+        graph = program.model
+        _weights_to_inputs(graph, [name for name, _ in model.named_parameters()])
+        onnxscript.optimizer.optimize(graph)
+    return bytes(onnx_ir.to_proto(graph).SerializeToString())
+
+
+def _weights_to_inputs(model: onnx_ir.Model, names: Sequence[str]) -> None:
+    """Have every parameter that the graph uses come from outside; before the optimizer, which would fold it."""
+    for name in names:
+        value = model.graph.initializers.pop(f"model.{name}", None)
+        if value is None or not value.uses():
+            continue
+        value.const_value = None
+        value.name = name
+        model.graph.inputs.append(value)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the exporter's warnings of its own deprecations, and without its log."""
+    import logging
+
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
