@@ -172,9 +172,9 @@ def replay_on(parameters: Mapping[str, "Numbers"], pool: "Numbers", receipt: Rec
         optimizer.replay(rises)
 
 
-def differences(receipt: Receipt, **found: str | None) -> list[str]:
-    """What of `layout`, `pool`, `before` and `after` has another hash than the receipt says, of those that are given."""
-    return [name for name, value in found.items() if value is not None and value != getattr(receipt.hashes, name)]
+def differences(receipt: Receipt, **found: str) -> list[str]:
+    """Which of the hashes that are given, by their names in `Hashes`, are others than the receipt says."""
+    return [name for name, value in found.items() if value != getattr(receipt.hashes, name)]
 
 
 def _read(content: dict[str, Any]) -> Receipt:

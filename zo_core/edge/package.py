@@ -24,11 +24,13 @@ from typing import Any
 
 import numpy as np
 
+from zo_core.edge.words import some_of
 from zo_core.engine.flat import Numbers
 from zo_core.receipt import layout_hash, numbers_hash
 
 FORMAT, VERSION = "zo_core.edge package", 1
 GRAPH, WEIGHTS, POOL, LAYOUT, RECEIPT = "graph.onnx", "weights.npy", "pool.npy", "layout.json", "receipt.json"
+MOST_CLASSES = 20  # that a message names
 IMAGES, LOGITS, FEATURES = "images", "logits", "features"  # of the graph
 
 
@@ -189,8 +191,7 @@ class Package:
     def label(self, name: str) -> int:
         """The place of a class that is given by its name."""
         if name not in self.layout.classes:
-            shown = ", ".join(self.layout.classes[:20]) + (", ..." if len(self.layout.classes) > 20 else "")
-            raise PackageError(f"unknown class {name!r}; the package has: {shown}")
+            raise PackageError(f"unknown class {name!r}; the package has: {some_of(self.layout.classes, MOST_CLASSES)}")
         return self.layout.classes.index(name)
 
     @contextmanager

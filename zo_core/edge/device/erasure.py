@@ -25,7 +25,7 @@ class Outcome:
     """What became of an erasure.
 
     Attributes:
-        complete: whether forget accuracy came down to what was asked for; None where steps were counted instead.
+        complete: whether forget accuracy came down to what was asked for.
         steps: that were taken.
         before, after: forget accuracy in percent.
         seconds: of the steps and of looking at the set.
@@ -33,7 +33,7 @@ class Outcome:
         peak_bytes: the most memory that the operating system saw this process use (VmHWM on Linux).
     """
 
-    complete: bool | None
+    complete: bool
     steps: int
     before: float
     after: float
@@ -79,7 +79,7 @@ def erase(
     *,
     batch_size: int,
     most_steps: int,
-    target: float | None,
+    target: float,
     seed: int = 0,
     tell: Progress = lambda steps, accuracy: None,
 ) -> Outcome:
@@ -87,7 +87,7 @@ def erase(
 
     Args:
         batch_size: samples a step.
-        target: forget accuracy in percent; None to take `most_steps` steps and look only before and after.
+        target: forget accuracy in percent.
         seed: of the order of the samples.
 
     Raises:
@@ -97,25 +97,23 @@ def erase(
     before = after = accuracy_on(optimizer.network, forget)
     course = getattr(optimizer, "optimizer", None)
     batches = forget.batches(batch_size, seed, course.steps_per_batch if course is not None else 1)
-    looks, steps = geometric_steps(), 0
-    due = next(looks) if target is not None else most_steps
-    while steps < most_steps and (target is None or after > target):
-        for batch in islice(batches, min(due, most_steps) - steps):
+    steps, looks = 0, geometric_steps()
+    while steps < most_steps and after > target:
+        for batch in islice(batches, min(next(looks), most_steps) - steps):
             since = time.perf_counter()
             optimizer.step(*batch)
             stepping += time.perf_counter() - since
             steps += 1
         after = accuracy_on(optimizer.network, forget)
         tell(steps, after)
-        due = next(looks)
-    complete = None if target is None else after <= target
-    return Outcome(complete, steps, before, after, time.perf_counter() - begun, stepping, peak_bytes())
+    return Outcome(after <= target, steps, before, after, time.perf_counter() - begun, stepping, peak_bytes())
 
 
 def accuracy_on(network: Network, forget: ForgetSet) -> float:
     """Percentage of the set that the network answers as its labels say."""
     hits = sum(
-        int((network.run(images).logits.argmax(axis=1) == labels).sum()) for images, labels in forget.once(MOST_EVALUATED)
+        int((network.run(images).logits.argmax(axis=1) == labels).sum())
+        for images, labels in forget.once(MOST_EVALUATED)
     )
     return 100 * hits / len(forget)
 

@@ -1,6 +1,8 @@
 """The pictures that are to be forgotten: which they are, and batches of them."""
 
-from collections.abc import Iterator
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,11 @@ import numpy as np
 
 from zo_core.edge.device.images import read_image
 from zo_core.edge.package import Package, PackageError
+from zo_core.edge.words import some_of
 from zo_core.engine.flat import Numbers
 from zo_core.engine.streams import permutation
+
+COLUMN = "path"
 
 Batch = tuple[Numbers, np.ndarray[Any, np.dtype[np.int64]]]
 
@@ -37,7 +42,8 @@ class ForgetSet:
         Args:
             size: samples a batch; where the set ends within one, the next time through begins in it.
         """
-        order, again = [], 0
+        order: list[int] = []
+        again = 0
         while True:
             while len(order) < size:
                 order += permutation(len(self), seed, again)
@@ -56,27 +62,73 @@ class ForgetSet:
         return np.stack([read_image(self.paths[place], how) for place in places]), self.labels[places]
 
 
-def forget_set(package: Package, folder: Path, label: str | None = None) -> ForgetSet:
-    """The pictures in a folder.
+def forget_set(package: Package, folder: Path, *, label: str | None = None, request: Path | None = None) -> ForgetSet:
+    """The pictures in a folder, or those of them that a request names.
 
     Args:
-        folder: of pictures of one class, which is given as `label`, or of folders that are called like classes.
+        folder: of folders that are called like classes; or of pictures of one class, which is given as `label`.
+        request: a list as `listed` reads it; its paths count from `folder`, or from where the command is run.
 
     Raises:
-        PackageError: there is no such folder or class, or no picture in it, or one that cannot be read.
+        ValueError: there is no such folder, class or list, or no picture in it, or one that cannot be read.
     """
     if not folder.is_dir():
         raise PackageError(f"{folder}: no such folder of images")
-    names = [label] if label is not None else sorted(path.name for path in folder.iterdir() if path.is_dir())
-    if not names:
-        raise PackageError(f"{folder}: no folders that are called like classes in it: say with --label what they show")
-    found = [(path, package.label(name)) for name in names for path in _files(folder if label else folder / name)]
-    if not found:
+    paths = _of_request(folder, request) if request is not None else _in_folder(folder, label)
+    labels = [package.label(label or path.parent.name) for path in paths]
+    if not paths:
         raise PackageError(f"{folder}: no images in it")
-    for path, _ in found:
+    for path in paths:
         read_image(path, package.layout.preprocessing)  # before anything is changed
-    paths, labels = zip(*found, strict=True)
-    return ForgetSet(package, paths, np.asarray(labels, dtype=np.int64))
+    return ForgetSet(package, tuple(paths), np.asarray(labels, dtype=np.int64))
+
+
+def listed(path: Path) -> tuple[str, ...]:
+    """The paths in a list: one a line, or in the column `path` of a CSV file. Lines without anything do not count.
+
+    Raises:
+        ValueError: there is no such file, it is no text, it has no such column, or it is empty.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: it is no text in UTF-8; write a path a line, or a CSV file") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; the list counts from where the command is run") from None
+    paths = _column(path, text) if path.suffix.lower() == ".csv" else text.splitlines()
+    found = tuple(one.strip() for one in paths if one.strip())
+    if not found:
+        raise ValueError(f"{path}: the list is empty, so there is nothing to forget")
+    return found
+
+
+def _column(path: Path, text: str) -> Iterable[str]:
+    rows = csv.DictReader(text.splitlines())
+    if COLUMN not in (rows.fieldnames or ()):
+        columns = ", ".join(rows.fieldnames or ()) or "none"
+        raise ValueError(f"{path}: it has no column {COLUMN!r}, but: {columns}")
+    return [row[COLUMN] or "" for row in rows]
+
+
+def _of_request(folder: Path, request: Path) -> list[Path]:
+    names = listed(request)
+    found = {name: next((path for path in (folder / name, Path(name)) if path.is_file()), None) for name in names}
+    if absent := [name for name, path in found.items() if path is None]:
+        raise PackageError(f"{request}: {len(absent)} of its paths are not in {folder}: {some_of(absent)}")
+    if len(found) < len(names):
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        raise PackageError(f"{request}: {len(twice)} of its paths are there more than once: {some_of(twice)}")
+    return [path for path in found.values() if path is not None]
+
+
+def _in_folder(folder: Path, label: str | None) -> list[Path]:
+    """The files of one class's folder, or of all classes'."""
+    if label is not None:
+        return _files(folder)
+    folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    if not folders:
+        raise PackageError(f"{folder}: no folders that are called like classes in it: say with --label what they show")
+    return [path for of_class in folders for path in _files(of_class)]
 
 
 def _files(folder: Path) -> list[Path]:

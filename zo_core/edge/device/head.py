@@ -79,5 +79,6 @@ class EdgeHead:
 
 def _softmax(logits: Numbers) -> np.ndarray[Any, np.dtype[np.float64]]:
     z = logits.astype(np.float64)
-    powers = np.exp(z - z.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    powers: np.ndarray[Any, np.dtype[np.float64]] = np.exp(z - z.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers

@@ -26,7 +26,7 @@ class UnreadableError(ValueError):
 
 
 def read_image(path: Path, how: Preprocessing) -> Numbers:
-    """(C, size, size) float32, standardized; raises PackageError, with the file's name, if no image can be made of it."""
+    """(C, size, size) float32, standardized; raises PackageError, with the file's name, if it holds no image."""
     try:
         with Image.open(path) as image:
             cut = square(upright(image, how.background), how)

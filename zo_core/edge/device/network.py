@@ -29,7 +29,11 @@ class Network(Protocol):
     """
 
     weights: Numbers
-    parameters: Mapping[str, Numbers]
+
+    @property
+    def parameters(self) -> Mapping[str, Numbers]:
+        """See above."""
+        ...
 
     def run(self, images: Numbers) -> Outputs:
         """Send (N, C, H, W) float32 images through the network as it is."""

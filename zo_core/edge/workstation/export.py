@@ -35,7 +35,6 @@ from zo_core.edge.package import (
     new_folder,
     write_numbers,
 )
-from zo_core.engine.flat import Numbers
 from zo_core.noise import PortableNoise
 from zo_core.receipt import numbers_hash
 
@@ -65,7 +64,7 @@ def export(
         classes: their names, in the order of the logits.
         channels: of the images, 1 or 3.
         mean, std: of each channel, in [0, 1]; 0 and 1 if not given.
-        resize: pixels of the shorter side, or height and width, before the square is cut out; `image_size` if not given.
+        resize: pixels of the shorter side, or height and width, before the square is cut out; or `image_size`.
         interpolation: nearest, bilinear or bicubic.
 
     Raises:
@@ -124,13 +123,16 @@ def _compare(model: nn.Module, network: OnnxNetwork, images: Tensor, classes: in
         expected = model(images)
     if not isinstance(expected, Tensor) or expected.shape != (len(images), classes):
         what = f"a tensor of {tuple(expected.shape)}" if isinstance(expected, Tensor) else type(expected).__name__
-        raise PackageError(f"the network gives {what} for {len(images)} images, and not ({len(images)}, {classes}) logits")
+        raise PackageError(
+            f"the network gives {what} for {len(images)} images, and not ({len(images)}, {classes}) logits"
+        )
     found = network.run(images.numpy()).logits
     largest = float(expected.abs().max())
     difference = float(np.abs(found - expected.numpy()).max())
     if not difference <= TOLERANCE * max(largest, TOLERANCE):
         raise PackageError(
-            f"the engine differs from torch by {difference:.2g} {when}, the largest logit being {largest:.2g}: not exported"
+            f"the engine differs from torch by {difference:.2g} {when}, the largest logit being {largest:.2g}: it "
+            "is not exported"
         )
 
 
@@ -177,7 +179,7 @@ def _on_cpu(model: nn.Module) -> nn.Module:
 
 
 def _tails(model: nn.Module) -> dict[str, tuple[str, ...]]:
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     try:
         return {
             tail: tuple(names[parameter] for parameter in tail_of(model, tail))
@@ -192,7 +194,7 @@ def _head(model: nn.Module) -> Head | None:
     last = _last(model)
     if last is None:
         return None
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     return Head(names[last.weight], None if last.bias is None else names[last.bias])
 
 

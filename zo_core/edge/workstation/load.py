@@ -29,6 +29,8 @@ def load(state: Mapping[str, Tensor], package: Package, erased: Numbers) -> dict
         if given is None or tuple(given.shape) != parameter.shape:
             raise PackageError(f"the state dict lacks {parameter.name} of shape {parameter.shape}")
         if not torch.equal(given.detach().cpu().float().reshape(-1), torch.from_numpy(before[parameter.name])):
-            raise PackageError(f"{parameter.name} is not what was exported: give the weights that the package is made of")
+            raise PackageError(
+                f"{parameter.name} is not what was exported: give the weights that the package is made of"
+            )
         found[parameter.name] = torch.from_numpy(after[parameter.name].copy()).view(parameter.shape)
     return found
