@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -132,7 +131,7 @@ class ZOSGD(Course, Optimizer):
                 engine, self._groups(), queries=self.queries, two_sided=self.two_sided, former=self.former()
             )
             self.took(rises)
-        return fmean(losses)
+        return spsa.mean(losses)
 
     @torch.no_grad()
     def estimate(self, closure: Callable[[], Any]) -> float:
@@ -149,7 +148,7 @@ class ZOSGD(Course, Optimizer):
             for query, scales_of_query in enumerate(scales):
                 engine.add_to_gradients(query, scales_of_query)
             self.took(rises)
-        return fmean(losses)
+        return spsa.mean(losses)
 
     @torch.no_grad()
     def replay(self, rises: Sequence[float]) -> None:

@@ -12,7 +12,6 @@ A step is its rises: the engine, the groups and those few numbers lead from the 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Protocol
 
 LONGEST = 2.0**100  # the largest multiple of z: z and the parameters need room below float32's 2^128, too
@@ -90,7 +89,7 @@ class RunningSquare:
     def with_step(self, rises: Sequence[float]) -> "RunningSquare":
         """What it is after a step; FloatingPointError where the square of a rise is beyond a float."""
         try:
-            square = fmean(rise**2 for rise in rises)
+            square = mean([rise**2 for rise in rises])
         except OverflowError:
             raise FloatingPointError("the loss rises too far to be squared; the parameters are as before") from None
         return RunningSquare(DECAY * self.mean + (1 - DECAY) * square, self.steps + 1)
@@ -156,6 +155,11 @@ def replay(
         line.rise = rises[line.query]
 
     _walk(engine, groups, len(rises), look, lambda lines: _update(lines, former))
+
+
+def mean(numbers: Sequence[float]) -> float:
+    """Their mean, rounded once; the standard library's own brings a MiB of modules along, which counts on a device."""
+    return math.fsum(numbers) / len(numbers)
 
 
 def check_lengths(lengths: Iterable[Iterable[float]]) -> None:

@@ -10,9 +10,6 @@
 
 import fcntl
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -231,42 +228,6 @@ def read_numbers(path: Path) -> Numbers:
     if not isinstance(numbers, np.ndarray) or numbers.ndim != 1 or numbers.dtype != np.float32:
         raise PackageError(f"{path}: no flat float32 array")
     return numbers
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to write into that comes to be called `path` if nothing is raised, and is removed otherwise.
-
-    Raises:
-        PackageError: there is something of that name, which stays as it is, or it cannot be written.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise PackageError(f"{path} is there already: give another --out, or remove it")
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        yield temporary
-        _flush(temporary)
-        temporary.chmod(0o755)
-        temporary.rename(path)
-    except OSError as error:
-        raise PackageError(f"cannot write {path}: {error.strerror or error}; nothing has changed") from None
-    finally:
-        if temporary is not None and temporary.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def write_numbers(path: Path, numbers: Numbers) -> None:
-    """As `read_numbers` reads them."""
-    np.save(path, np.ascontiguousarray(numbers, dtype="<f4"), allow_pickle=False)
-
-
-def _flush(folder: Path) -> None:
-    """What is in a folder is on the disk before the folder gets its name."""
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def _frozen(value: Any) -> Any:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
-from statistics import fmean
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -80,7 +79,7 @@ class FlatZO(Course):
                 engine, [self.group], queries=self.queries, two_sided=self.two_sided, former=self.former()
             )
             self.took(rises)
-        return fmean(losses)
+        return spsa.mean(losses)
 
     def replay(self, rises: Sequence[float]) -> None:
         """Take the step that had these `rises`, in this state, again; raises ValueError if they are not one a query."""

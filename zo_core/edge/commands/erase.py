@@ -6,8 +6,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from zo_core.edge.device.erasure import METHODS, Outcome, erase, optimizer_for
+from zo_core.edge.device.erasure import Outcome, erase
 from zo_core.edge.device.forget_set import forget_set
+from zo_core.edge.device.methods import METHODS, optimizer_for
 from zo_core.edge.package import RECEIPT, WEIGHTS, Package, PackageError
 
 INCOMPLETE = 1

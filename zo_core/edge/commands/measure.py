@@ -9,12 +9,12 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
 
-from zo_core.edge.device.erasure import METHODS, optimizer_for, peak_bytes
+from zo_core.edge.device.memory import peak_bytes
+from zo_core.edge.device.methods import METHODS, optimizer_for
 from zo_core.edge.device.network import start
 from zo_core.edge.package import IMAGES, Package, PackageError
 
@@ -65,11 +65,11 @@ def paired(step: Callable[[], Any], forward: Callable[[], Any], seconds: float) 
         steps.append(_timed(step))
         forwards.append(_timed(forward))
     ratios = [one / (2 * other) for one, other in zip(steps, forwards, strict=True)]
-    lower, _, upper = quantiles(ratios, n=4)
+    lower, middle, upper = np.quantile(ratios, (0.25, 0.5, 0.75)).tolist()
     return {
-        "step_s": median(steps),
-        "forward_s": median(forwards),
-        "times_two_forwards": median(ratios),
+        "step_s": float(np.median(steps)),
+        "forward_s": float(np.median(forwards)),
+        "times_two_forwards": middle,
         "times_two_forwards_q1": lower,
         "times_two_forwards_q3": upper,
         "rounds": len(steps),

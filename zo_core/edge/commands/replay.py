@@ -4,7 +4,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from zo_core.edge.package import RECEIPT, WEIGHTS, Package, new_folder, write_numbers
+from zo_core.edge.files import save
+from zo_core.edge.package import WEIGHTS, Package
 from zo_core.receipt import Receipt, ReceiptError, differences, numbers_hash, replay_on
 
 
@@ -22,9 +23,7 @@ def run(options: Namespace) -> int:
     _check(receipt, layout=package.layout.hash, pool=numbers_hash(pool), before=numbers_hash(weights))
     replay_on(package.layout.views(weights), pool, receipt)
     _check(receipt, after=numbers_hash(weights))
-    with new_folder(options.out) as new:
-        write_numbers(new / WEIGHTS, weights)
-        (new / RECEIPT).write_text(receipt.to_json(), encoding="utf-8")
+    save(options.out, weights, receipt)
     sys.stdout.write(f"{options.out / WEIGHTS}: {receipt.steps} steps of {receipt.method} replayed, to the bit\n")
     return 0
 

@@ -1,23 +1,18 @@
 """An erasure on a device: steps over the forget set until it is answered no better than it should be."""
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from zo_core.ascent.plan import RECIPES, geometric_steps
+from zo_core.ascent.plan import geometric_steps
 from zo_core.edge.device.forget_set import ForgetSet
 from zo_core.edge.device.head import EdgeHead
+from zo_core.edge.device.memory import peak_bytes
 from zo_core.edge.device.network import Network
 from zo_core.edge.device.optimizer import EdgeZO
-from zo_core.edge.package import Package, PackageError
 
-HEAD = EdgeHead.method
-METHODS = (*RECIPES, HEAD)
 MOST_EVALUATED = 32  # samples of a run of the network that looks at the set
-KIB = 1024
 
 
 @dataclass(frozen=True)
@@ -43,34 +38,6 @@ class Outcome:
 
 
 Progress = Callable[[int, float], None]  # is told steps, and forget accuracy in percent
-
-
-def optimizer_for(
-    package: Package, method: str, *, lr: float, eps: float = 1e-3, tail: str = "all", seed: int = 0, threads: int = 1
-) -> EdgeZO | EdgeHead:
-    """What takes the steps of a method, up the loss.
-
-    Raises:
-        PackageError: there is no such method here, or it has no such tail.
-        ValueError: a setting is out of its bounds.
-    """
-    if method == HEAD:
-        if tail not in ("all", "layer"):
-            raise PackageError(f"{HEAD} moves the last layer alone: leave --tail out")
-        return EdgeHead(package, lr=lr, maximize=True, threads=threads)
-    if method not in RECIPES:
-        raise PackageError(f"unknown method {method!r}; choose from: {', '.join(METHODS)}")
-    return EdgeZO(
-        package,
-        lr=lr,
-        eps=eps,
-        tail=tail,
-        seed=seed,
-        threads=threads,
-        method=method,
-        maximize=True,
-        **RECIPES[method],
-    )
 
 
 def erase(
@@ -116,13 +83,3 @@ def accuracy_on(network: Network, forget: ForgetSet) -> float:
         for images, labels in forget.once(MOST_EVALUATED)
     )
     return 100 * hits / len(forget)
-
-
-def peak_bytes() -> int:
-    """The most memory that this process had at once."""
-    try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * KIB
-    except (OSError, StopIteration):
-        unit = 1 if sys.platform == "darwin" else KIB  # getrusage(2)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zo_core.edge.device.network import Network, OnnxNetwork, cross_entropy
-from zo_core.edge.device.optimizer import check_batch, receipt_of, save
+from zo_core.edge.device.optimizer import check_batch, receipt_of
 from zo_core.edge.package import Package, PackageError
 from zo_core.engine.flat import Numbers
 from zo_core.receipt import Receipt
@@ -74,6 +74,8 @@ class EdgeHead:
 
     def save(self, folder: Path | str) -> None:
         """Write weights and receipt into a new folder, or nothing; raises PackageError."""
+        from zo_core.edge.files import save
+
         save(Path(folder), self.network.weights, self.receipt())
 
 

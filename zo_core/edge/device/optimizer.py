@@ -1,16 +1,16 @@
 """`EdgeZO`: zeroth-order steps of a packaged network on a device."""
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import ArrayLike
 
 import zo_core
 from zo_core.edge.device.network import Network, OnnxNetwork, cross_entropy
-from zo_core.edge.package import RECEIPT, WEIGHTS, Package, PackageError, new_folder, write_numbers
+from zo_core.edge.package import POOL, WEIGHTS, Package, PackageError
 from zo_core.engine.flat import FlatZO, Numbers
 from zo_core.receipt import STEP_SETTINGS, Hashes, Receipt, numbers_hash
 
@@ -87,6 +87,8 @@ class EdgeZO:
 
     def save(self, folder: Path | str) -> None:
         """Write weights and receipt into a new folder, or nothing; raises PackageError."""
+        from zo_core.edge.files import save  # of no use while steps are taken, when memory counts
+
         save(Path(folder), self.network.weights, self.receipt())
 
 
@@ -107,22 +109,9 @@ def check_batch(package: Package, images: Numbers, labels: ArrayLike) -> tuple[N
 def receipt_of(package: Package, weights: Numbers, **done: Any) -> Receipt:
     """A receipt for what led from the package's weights to these."""
     layout = package.layout
-    hashes = Hashes(layout.hash, layout.sha256["pool.npy"], layout.sha256["weights.npy"], numbers_hash(weights))
+    hashes = Hashes(layout.hash, layout.sha256[POOL], layout.sha256[WEIGHTS], numbers_hash(weights))
     return Receipt(hashes=hashes, versions=_versions(), **done)
 
 
-def save(folder: Path, weights: Numbers, receipt: Receipt) -> None:
-    """Write erased weights and their receipt into a new folder, or nothing; raises PackageError."""
-    with new_folder(folder) as new:
-        write_numbers(new / WEIGHTS, weights)
-        (new / RECEIPT).write_text(receipt.to_json(), encoding="utf-8")
-
-
 def _versions() -> dict[str, str]:
-    found = {"zo_core": zo_core.__version__}
-    for name in ("numpy", "onnxruntime"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+    return {"zo_core": zo_core.__version__, "numpy": np.__version__, "onnxruntime": onnxruntime.__version__}

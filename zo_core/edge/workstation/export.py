@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import zo_core
 from zo_core.ascent.tail import Tail, head, tail_of
 from zo_core.edge.device.network import OnnxNetwork
+from zo_core.edge.files import new_folder, write_numbers
 from zo_core.edge.package import (
     FEATURES,
     GRAPH,
@@ -32,8 +33,6 @@ from zo_core.edge.package import (
     PackageError,
     Parameter,
     Preprocessing,
-    new_folder,
-    write_numbers,
 )
 from zo_core.noise import PortableNoise
 from zo_core.receipt import numbers_hash
