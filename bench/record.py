@@ -31,6 +31,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
 Boundary = Literal["process", "machine"]
+Engine = Literal["torch", "onnxruntime"]
 Tail = Literal["all", "stage", "block", "layer"]
 WIDE_SPREAD = 0.1
 TWO_FORWARDS = "two forwards"
@@ -49,7 +50,8 @@ class _Strict(BaseModel):
 class Case(_Strict):
     """What was run. `scenario` is None for step cases; sizes in pixels and samples. Parameters are float32 in any case;
     with another `dtype` the passes run under torch's autocast to it. With `batch_tuned` the batch size is what tuning
-    found for the arm, and arms of other batch sizes are compared with it.
+    found for the arm, and arms of other batch sizes are compared with it. With another `engine` than torch the passes
+    run there, and steps are taken in numpy.
     """
 
     method: str
@@ -60,14 +62,15 @@ class Case(_Strict):
     batch_tuned: bool = False
     device: str
     dtype: Dtype = "float32"
+    engine: Engine = "torch"
     threads: int
     seed: int
     scenario: str | None = None
 
     @property
     def id(self) -> str:
-        """The readable name of the case: resnet18-b8-zo-ga, cnn-digits-b32-class:3-zo-ga-seed0; dtype and device where
-        they are not float32 and the CPU.
+        """The readable name of the case: resnet18-b8-zo-ga, cnn-digits-b32-class:3-zo-ga-seed0; dtype, device and
+        engine where they are not float32, the CPU and torch.
         """
         return "-".join(self._words())
 
@@ -77,7 +80,8 @@ class Case(_Strict):
         return " ".join(self._words())
 
     def _words(self) -> list[str]:
-        where = [word for word, usual in ((self.dtype, "float32"), (self.device, "cpu")) if word != usual]
+        usual = ((self.dtype, "float32"), (self.device, "cpu"), (self.engine, "torch"))
+        where = [word for word, often in usual if word != often]
         if self.scenario is None:
             return [self.model, f"b{self.batch_size}", self.method, *where]
         batch = f"b{self.batch_size}"
@@ -85,8 +89,9 @@ class Case(_Strict):
 
     @property
     def network(self) -> str:
-        """The model, and what its passes run in where that is not float32: resnet18 bfloat16."""
-        return self.model if self.dtype == "float32" else f"{self.model} {self.dtype}"
+        """The model, and what its passes run in, or on, where that is not float32 on torch: resnet18 bfloat16."""
+        words = [self.model, *([self.dtype] if self.dtype != "float32" else [])]
+        return " ".join([*words, *([self.engine] if self.engine != "torch" else [])])
 
     @property
     def setting(self) -> str | None:
@@ -152,6 +157,21 @@ class Memory(_Strict):
     allocator_basis: Literal["peak", "sampled"] = "peak"
     process_peak_bytes: NonNegativeInt | None = None
     process_start_bytes: NonNegativeInt | None = None
+
+
+class Cap(_Strict):
+    """Whether a process that does nothing but the case's steps got through them with so much memory and no more.
+
+    Attributes:
+        limit_bytes: the limit, which the operating system enforced.
+        completed: whether it got through; else it was killed, or its allocations failed.
+        basis: what enforced it: "cgroup" (memory that is resident, what other processes share of it included), or
+            "RLIMIT_DATA" (private memory that may be written to, resident or not).
+    """
+
+    limit_bytes: PositiveInt
+    completed: bool
+    basis: Literal["cgroup", "RLIMIT_DATA"]
 
 
 class EnergyShare(_Strict):
@@ -419,6 +439,7 @@ class Record(_Strict):
             Retrain has not learned; "out-of-memory". `notes` says more under the name "outcome".
         diverged_at: the step at which a loss was not finite; None if all were.
         origins: the files that the original and Retrain came from.
+        caps: memory limits that steps were tried under, in ascending order.
     """
 
     schema_version: Literal[8] = Field(default=SCHEMA, alias="schema")
@@ -432,6 +453,7 @@ class Record(_Strict):
     model_bytes: NonNegativeInt
     time: StepTime | None = None
     memory: Memory = Memory()
+    caps: tuple[Cap, ...] = ()
     energy: StepEnergy | None = None
     quality: Quality | None = None
     completion: Completion | None = None

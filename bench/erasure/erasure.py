@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from bench.arms.arm import Hyperparameters, Method, Request, Steps, begin
+from bench.arms.engine import Shape, begin_on_engine
 from bench.arms.table import methods
 from bench.base.seeds import drawing_by, generator
 from bench.erasure.quality import Evaluation, Evaluator
@@ -182,7 +183,9 @@ class Erasure:
                 train_mode=self.plan.train_mode,
                 evaluate_at=geometric_steps(self.plan.resolution),
             )
-        whole = uncut(self.original) if arm.forwards is None and self._tail != "all" else arm.whole()
+        whole = arm.whole()
+        if whole is None and arm.forwards is None and self._tail != "all":
+            whole = uncut(self.original)
         return Followed(trajectory, self._spent(arm, trajectory.diverged or trajectory.steps[-1]), whole)
 
     def erase(self, model: nn.Module, steps: int) -> Callable[[], float]:
@@ -224,21 +227,22 @@ class Erasure:
         case, parts = self.case, self.split
         assert self.hyperparameters is not None, "the preflight asks for them"
         images, labels = self.data.train.images, self.data.train.labels
-        return begin(
-            self._method,
-            Request(
-                model,
-                forget=endless_batches(
-                    images, labels, parts.forget, case.batch_size, generator(case.seed, "forget"), case.device
-                ),
-                retain=endless_batches(
-                    images, labels, parts.retain, case.batch_size, generator(case.seed, "retain"), case.device
-                ),
-                forget_once=lambda: batches_once(images, labels, parts.forget, case.batch_size, case.device),
-                classes=len(self.data.classes),
-                hyperparameters=self.hyperparameters,
+        request = Request(
+            model,
+            forget=endless_batches(
+                images, labels, parts.forget, case.batch_size, generator(case.seed, "forget"), case.device
             ),
+            retain=endless_batches(
+                images, labels, parts.retain, case.batch_size, generator(case.seed, "retain"), case.device
+            ),
+            forget_once=lambda: batches_once(images, labels, parts.forget, case.batch_size, case.device),
+            classes=len(self.data.classes),
+            hyperparameters=self.hyperparameters,
         )
+        if case.engine == "torch":
+            return begin(self._method, request)
+        spec = self.data.spec
+        return begin_on_engine(case.method, request, Shape(spec.channels, spec.size, spec.classes), case.threads)
 
     @property
     def _tail(self) -> Tail:

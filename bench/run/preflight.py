@@ -36,7 +36,7 @@ def check_names(profile: Profile) -> None:
         for model in plan.models:
             models.get(model)
         for method in plan.methods:
-            check_method(method, "step")
+            check_method(method, "step", plan.engine)
     for runs in profile.unlearning:
         _check_unlearning(runs)
     for method, tails in (profile.tuning.arm_tails if profile.tuning else {}).items():
@@ -69,7 +69,9 @@ def _check_unlearning(plan: UnlearningPlan) -> None:
         check_dataset(plan.dataset)
     for scenario in plan.scenarios:
         check_scenario(scenario)
-    for method in (*plan.methods, *plan.hyperparameters):
+    for method in plan.methods:
+        check_method(method, "unlearning", plan.engine)
+    for method in plan.hyperparameters:
         check_method(method, "unlearning")
     for method, given in plan.hyperparameters.items():
         _check_tail(method, given.tail)

@@ -11,7 +11,7 @@ from torch import nn
 from bench.arms.arm import Hyperparameters, Step
 from bench.arms.optimizers import FusedSGD
 from bench.arms.table import prepare_step
-from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
+from bench.instruments.ledgers.tensor_ledger import TensorPeak, tensor_peak
 from bench.record import Tail
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import cross_entropy, take_step

@@ -24,10 +24,10 @@ from bench.base.progress import Progress
 from bench.erasure.erasure import prepare_erasure
 from bench.gate.__main__ import main as gate_main
 from bench.instruments.energy import EnergyMeter
+from bench.instruments.ledgers.process_ledger import RESET
+from bench.instruments.ledgers.tensor_ledger import tensor_peak
 from bench.instruments.machine import available_devices
-from bench.instruments.process_ledger import RESET
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import tensor_peak
 from bench.profiles import load_profile
 from bench.record import Completion, Erased, Rate, Record, Run
 from bench.run.json_option import DEFAULT_JSON

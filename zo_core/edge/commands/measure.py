@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from zo_core.edge.device.memory import peak_bytes
-from zo_core.edge.device.methods import METHODS, optimizer_for
-from zo_core.edge.device.network import start
+from zo_core.edge.device.methods import FORWARD, METHODS, optimizer_for
+from zo_core.edge.device.network import OnnxNetwork, start_plain
 from zo_core.edge.package import IMAGES, Package, PackageError
 
 FEWEST_ROUNDS = 5
@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What the command line may say."""
     add = parser.add_argument
     add("package", type=Path, help="folder that `export` made")
-    add("--method", default="zo-ga", choices=METHODS)
+    add("--method", default="zo-ga", choices=(*METHODS, FORWARD), help="a run of the graph alone: forward-movable")
     add("--tail", default="all", choices=("all", "stage", "block", "layer"), help="how much of the network moves")
     add("--batch-size", type=int, default=1, metavar="N")
     add("--threads", type=int, default=1)
@@ -79,13 +79,16 @@ def paired(step: Callable[[], Any], forward: Callable[[], Any], seconds: float) 
 def _step(
     package: Package, options: Namespace, images: "np.ndarray[Any, np.dtype[np.float32]]"
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    if options.method == FORWARD:
+        network = OnnxNetwork(package, options.threads)
+        return lambda: network.run(images), lambda: network.run(images)
     optimizer = optimizer_for(package, options.method, lr=0.0, tail=options.tail, threads=options.threads)
     labels = np.zeros(len(images), np.int64)
     return lambda: optimizer.step(images, labels), lambda: optimizer.network.run(images)
 
 
 def _inference(graph: Path, threads: int, images: "np.ndarray[Any, np.dtype[np.float32]]") -> Callable[[], Any]:
-    session = start(graph, threads)
+    session = start_plain(graph, threads)
     return lambda: session.run(None, {IMAGES: images})
 
 

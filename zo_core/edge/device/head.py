@@ -26,6 +26,7 @@ class EdgeHead:
         lr: learning rate.
         maximize: ascend instead of descend.
         threads: of the inference engine.
+        network: what is stepped on; the package's on ONNX Runtime if not given.
 
     Raises:
         PackageError: the package cannot be used, or its last layer is not linear.
@@ -34,7 +35,15 @@ class EdgeHead:
 
     method = "fo-ga-head"
 
-    def __init__(self, package: Package | Path | str, *, lr: float, maximize: bool = False, threads: int = 1) -> None:
+    def __init__(
+        self,
+        package: Package | Path | str,
+        *,
+        lr: float,
+        maximize: bool = False,
+        threads: int = 1,
+        network: Network | None = None,
+    ) -> None:
         self.package = package if isinstance(package, Package) else Package(package)
         if not 0 <= lr < np.inf:
             raise ValueError(f"lr must be at least 0 and finite, not {lr}")
@@ -42,7 +51,7 @@ class EdgeHead:
             raise PackageError("the network's last layer is not linear: its gradient has no such closed form")
         self.lr, self.maximize, self.steps_taken = lr, maximize, 0
         self.head = self.package.layout.head
-        self.network: Network = OnnxNetwork(self.package, threads)
+        self.network = OnnxNetwork(self.package, threads) if network is None else network
 
     def step(self, images: Numbers, labels: ArrayLike) -> float:
         """Take one step; see `EdgeZO.step`. One run of the network, and the last layer's gradient.

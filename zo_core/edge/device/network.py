@@ -47,15 +47,16 @@ class OnnxNetwork:
         package: what is run.
         threads: that compute.
         weights: (numbers,) float32 to run with; the package's own if not given.
+        session: of the package's graph, if there is one already.
 
     Raises:
         PackageError: the package is not whole, or the engine cannot run it.
     """
 
-    def __init__(self, package: Package, threads: int = 1, weights: Numbers | None = None) -> None:
+    def __init__(self, package: Package, threads: int = 1, weights: Numbers | None = None, session: Any = None) -> None:
         self.weights = package.weights() if weights is None else weights
         self.parameters = package.layout.views(self.weights)
-        self._session = start(package.graph, threads)
+        self._session = start(package.graph, threads) if session is None else session
         self._binding = self._session.io_binding()
         taken = {one.name for one in self._session.get_inputs()}
         shapes = {parameter.name: parameter.shape for parameter in package.layout.parameters}
@@ -80,14 +81,28 @@ class OnnxNetwork:
 
 def start(graph: Path, threads: int) -> Any:
     """A session of ONNX Runtime for a graph whose weights are inputs, in little memory; raises PackageError."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options = _options(threads)
     options.enable_mem_pattern = False
     # What comes after it lays weights out anew, once; these move, so that it would cost a MiB and gain nothing.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.add_session_config_entry("mlas.disable_kleidiai", "1")  # on Arm it packs weights once, and they move here
+    return _session(graph, options)
+
+
+def start_plain(graph: Path, threads: int) -> Any:
+    """A session for a graph that has its weights in it, as the engine runs it best; raises PackageError."""
+    return _session(graph, _options(threads))
+
+
+def _options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = ERRORS_ALONE
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("mlas.disable_kleidiai", "1")  # on Arm it packs weights once, and they move here
+    return options
+
+
+def _session(graph: Path, options: Any) -> Any:
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base

@@ -23,10 +23,11 @@ class EdgeZO:
         tail: how much of the network moves: all, stage, block or layer.
         threads: of the inference engine.
         method: what the receipt calls the steps.
+        network: what is stepped on; the package's on ONNX Runtime, with so many threads, if not given.
         settings: lr, eps, clip, maximize, queries, two_sided, blocks, steps_per_batch, normalize, seed; see `ZOSGD`.
 
     Attributes:
-        network: what is stepped on; `network.weights` are its numbers as they now are.
+        network: `network.weights` are its numbers as they now are.
         optimizer: what takes the steps.
 
     Raises:
@@ -41,12 +42,13 @@ class EdgeZO:
         tail: str = "all",
         threads: int = 1,
         method: str = "zo-ga",
+        network: Network | None = None,
         **settings: Any,
     ) -> None:
         self.package = package if isinstance(package, Package) else Package(package)
         self.method = method
         pool = self.package.pool()  # before the weights: its memory is then free again
-        self.network: Network = OnnxNetwork(self.package, threads)
+        self.network = OnnxNetwork(self.package, threads) if network is None else network
         self._moved = self.package.layout.moved(tail)
         self.optimizer = FlatZO([self.network.parameters[name] for name in self._moved], pool, **settings)
         self._rises: list[float] = []

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.instruments.process_ledger import RESET, NoProcessLedger, ProcessLedger, process_ledger
+from bench.instruments.ledgers.process_ledger import RESET, NoProcessLedger, ProcessLedger, process_ledger
 from bench.instruments.stand_in import StandIn
 from bench.record import Case
 from bench.workloads.models import ImageSpec, models

@@ -9,10 +9,10 @@ from torch.autograd.profiler import profile
 
 from bench.arms.arm import Step
 from bench.arms.table import prepare_step
-from bench.instruments.allocator_ledger import AllocatorPeak, _peak_within, allocator_peak
+from bench.instruments.ledgers.allocator_ledger import AllocatorPeak, _peak_within, allocator_peak
+from bench.instruments.ledgers.tensor_ledger import tensor_peak
 from bench.instruments.machine import available_devices
 from bench.instruments.stand_in import IDLE, StandIn
-from bench.instruments.tensor_ledger import tensor_peak
 from bench.profiles import load_profile
 from bench.record import Case
 from bench.workloads.models import ImageSpec, build_model

@@ -16,8 +16,8 @@ from torch.utils.checkpoint import checkpoint
 from bench.arms.arm import Step, optimizer_step
 from bench.arms.table import prepare_step
 from bench.instruments.garbage import no_garbage
+from bench.instruments.ledgers.tensor_ledger import TensorPeak, tensor_peak
 from bench.instruments.stand_in import IDLE
-from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import ZOSGD
 

@@ -64,7 +64,7 @@ class ProcessLedger:
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "bench.instruments.process_ledger"],
+            [sys.executable, "-m", "bench.instruments.ledgers.process_ledger"],
             cwd=ROOT,
             env=os.environ | MALLOC,
             stdin=subprocess.PIPE,
