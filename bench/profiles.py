@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench.base.paths import PROFILES
-from bench.record import TWO_FORWARDS, Case, Dtype, Engine, ErasureBar, Rules, StepBar, Tail, as_list
+from bench.record import TWO_FORWARDS, Case, Dtype, Engine, ErasureBar, PeakBar, Rules, StepBar, Tail, as_list
 
 T = TypeVar("T")
 
@@ -124,6 +124,8 @@ class StepPlan(_Table):
     """what passes run in; below float32 by torch's autocast, the parameters stay float32"""
     engine: Engine = "torch"
     """what runs the network: `torch`, or `onnxruntime`, where steps are taken in numpy and nothing is differentiated"""
+    whole_life: bool = False
+    """count the peak of a process from its first instruction on, too, importing torch included, which takes seconds"""
     memory_caps: Caps = []
     """limits in MiB, ascending, that the operating system holds a process to while it takes steps: who gets through is
     recorded"""
@@ -321,6 +323,17 @@ class Profile(_Table):
         return self
 
     @model_validator(mode="after")
+    def _weighs_what_has_a_bar(self) -> "Profile":
+        weighed = {(case.model, case.method, case.engine, case.batch_size) for case in self.step_cases()}
+        for bar in self.rules.process_peak:
+            named = [(bar.method, "onnxruntime"), *([(bar.over, bar.over_engine)] if bar.over else [])]
+            for (method, engine), batch_size in product(named, bar.batch_sizes):
+                if (bar.model, method, engine, batch_size) not in weighed:
+                    missing = f"{bar.model}, {method} on {engine}, batch {batch_size}"
+                    raise ValueError(f"rules.process_peak names a step that the profile does not run: {missing}")
+        return self
+
+    @model_validator(mode="after")
     def _erases_what_has_a_bar(self) -> "Profile":
         together = [set(plan.methods) for plan in self.unlearning]
         for bar in self.rules.erasure_cost:
@@ -502,5 +515,6 @@ def _table_at(path: list[str]) -> type[BaseModel]:
         ("rules",): Rules,
         ("rules", "step_time"): StepBar,
         ("rules", "erasure_cost"): ErasureBar,
+        ("rules", "process_peak"): PeakBar,
     }
     return Tuned if path[1:2] == ["hyperparameters"] else tables[tuple(path)]

@@ -147,7 +147,10 @@ class Memory(_Strict):
         allocator_peak_bytes: what torch's allocator handed out, kernel scratch included.
         allocator_basis: "peak", or "sampled" after every operation where torch keeps no peak (MPS).
         process_peak_bytes: what the operating system saw of a process that does nothing else.
-        process_start_bytes: what it saw of that process before it made the model: Python and torch.
+        process_start_bytes: what it saw of that process before it made the model: Python and torch, or the engine.
+        process_life_bytes: the same peak of a process from its first instruction on, importing torch or the engine
+            included, as a device that does nothing else would see it; torch's `process_peak_bytes` is of a process
+            that comes into being with torch imported, and has in memory what it needs of that.
     """
 
     tensor_peak_bytes: NonNegativeInt | None = None
@@ -157,6 +160,7 @@ class Memory(_Strict):
     allocator_basis: Literal["peak", "sampled"] = "peak"
     process_peak_bytes: NonNegativeInt | None = None
     process_start_bytes: NonNegativeInt | None = None
+    process_life_bytes: NonNegativeInt | None = None
 
 
 class Cap(_Strict):
@@ -314,6 +318,31 @@ class ErasureBar(_Strict):
     """at a ToW at most so much below its own"""
 
 
+class PeakBar(_Strict):
+    """A bar for the peak of an engine's process over its life, in MiB or as a multiple of another arm's."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    model: str
+    """the network"""
+    method: str
+    """the arm, on `onnxruntime`"""
+    batch_sizes: tuple[PositiveInt, ...] = Field(min_length=1)
+    """samples a step"""
+    at_most: tuple[PositiveFloat, ...]
+    """the bar at each of `batch_sizes`: MiB, or times `over`'s"""
+    over: str | None = None
+    """the arm that its peak is divided by; MiB if not given"""
+    over_engine: Engine = "onnxruntime"
+    """what that one ran on"""
+
+    @model_validator(mode="after")
+    def _has_a_bar_at_each_batch_size(self) -> "PeakBar":
+        if len(self.at_most) != len(self.batch_sizes):
+            raise ValueError("give at_most with a number for each of batch_sizes")
+        return self
+
+
 class Rules(_Strict):
     """What makes a verdict, fixed in the profile before anything is measured."""
 
@@ -335,6 +364,8 @@ class Rules(_Strict):
     """bars for the time of a step"""
     erasure_cost: Annotated[tuple[ErasureBar, ...], BeforeValidator(as_list)] = ()
     """bars for the cost of an erasure"""
+    process_peak: Annotated[tuple[PeakBar, ...], BeforeValidator(as_list)] = ()
+    """bars for the peak of a process on an engine"""
 
 
 class Completion(_Strict):

@@ -13,10 +13,11 @@ from bench.arms.arm import Batch, forward_loss
 from bench.arms.engine import PLAIN, forward_on_engine, on_engine
 from bench.arms.table import prepare_step
 from bench.instruments.clock import spread_notes, time_paired, waited
-from bench.instruments.ledgers.memory_cap import under_caps
+from bench.instruments.ledgers.whole_process import life_peak, under_caps
 from bench.instruments.memory import peak_memory
 from bench.instruments.stand_in import IDLE, StandIn
-from bench.record import Case, Record
+from bench.profiles import StepPlan
+from bench.record import Case, Memory, Record
 from bench.run.suite import Suite
 from bench.workloads.images.samples import ImageData
 from zo_core.edge.device.methods import FORWARD
@@ -39,7 +40,7 @@ def measure_step(case: Case, suite: Suite, benchmark: Any) -> Record:
         benchmark: pytest-benchmark's fixture, which times.
     """
     profile, stand_in = suite.profile, suite.materials.stand_in(case)
-    memory, notes = peak_memory(stand_in)
+    memory, notes = _memory(stand_in, profile.step_plan_of(case))
     device, data = torch.device(case.device), suite.materials.data_of(case)
     inputs, targets = (tensor.to(device) for tensor in _batch(data, case.batch_size))
     prepare = _on_torch if case.engine == "torch" else _on_engine
@@ -61,6 +62,16 @@ def measure_step(case: Case, suite: Suite, benchmark: Any) -> Record:
         energy=window.per_step(),
         notes=notes,
     )
+
+
+def _memory(stand_in: StandIn, plan: StepPlan) -> tuple[Memory, dict[str, str]]:
+    """The ledgers, and, where the plan asks for it, the peak of a process over its life."""
+    memory, notes = peak_memory(stand_in)
+    if not plan.whole_life:
+        return memory, notes
+    peak = life_peak(stand_in)
+    missing = {} if peak.reason is None else {"memory.process_life_bytes": peak.reason}
+    return memory.model_copy(update={"process_life_bytes": peak.total}), notes | missing
 
 
 def _on_torch(stand_in: StandIn, batch: Batch, classes: int) -> _Work:

@@ -20,18 +20,37 @@ PATIENCE_S = 1800.0
 
 def engine_peak(stand_in: StandIn) -> ProcessPeak:
     """Measure in a fresh process, or say why that failed."""
-    command = measuring(stand_in)
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=os.environ | MALLOC, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
-    except subprocess.TimeoutExpired:
+    return told_by(measuring(stand_in))
+
+
+def told_by(command: list[str], given: str = "") -> ProcessPeak:
+    """The peak that a fresh process tells at its end, or why it does not; `given` is its standard input."""
+    done = run_fresh(command, given)
+    if done is None:
         return ProcessPeak(reason=f"the process had not answered after {PATIENCE_S:g} s")
     if done.returncode:
         said = done.stderr.strip().splitlines()
         return ProcessPeak(reason=f"the process left with exit code {done.returncode}: {said[-1] if said else ''}")
     found = json.loads(done.stdout)
     return ProcessPeak(total=found["process_peak_bytes"], start=found["process_start_bytes"])
+
+
+def run_fresh(command: list[str], given: str = "") -> "subprocess.CompletedProcess[str] | None":
+    """A process that has ended; None if it did not in time, and was killed."""
+    environment = os.environ | MALLOC
+    try:
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def measuring(stand_in: StandIn, steps: int = 2) -> list[str]:

@@ -1,12 +1,12 @@
-"""Who gets through with how much memory: a case's steps in fresh processes that the operating system holds to a limit.
+"""A case's steps in a process of their own, from its first instruction on: its peak, and with how much it gets through.
 
 A control group's memory controller does it where a group may be made (Linux: as root, or delegated): it counts what is
 resident, files that can be read again aside, and kills. Elsewhere RLIMIT_DATA does: it counts all private memory that
 may be written to, resident or not, such as the data of libraries that are merely mapped, and lets allocations fail.
 """
 
+import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,14 +15,13 @@ from typing import Literal
 
 import torch
 
-from bench.base.paths import ROOT
-from bench.instruments.ledgers.engine_ledger import measuring
-from bench.instruments.ledgers.process_ledger import MALLOC
+from bench.instruments.ledgers.engine_ledger import measuring, run_fresh, told_by
+from bench.instruments.ledgers.process_ledger import ProcessPeak
 from bench.instruments.stand_in import StandIn
 from bench.record import Cap
+from zo_core.edge.device.memory import peak_bytes
 
 STEPS = 20  # as in an erasure: what grows from step to step would show
-PATIENCE_S = 600.0
 MIB = 2**20
 MEMBERSHIP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 LIMITS = {"cgroup2": "memory.max", "cgroup": "memory.limit_in_bytes"}  # of version 2 and 1
@@ -53,28 +52,21 @@ def under_caps(stand_in: StandIn, limits_mib: Sequence[int]) -> Iterator[Cap]:
         yield Cap(limit_bytes=limit * MIB, completed=place >= low, basis=basis)
 
 
+def life_peak(stand_in: StandIn) -> ProcessPeak:
+    """The peak of a process that begins with nothing and takes the steps, or why it has none."""
+    return told_by(_command(stand_in), stand_in.model_dump_json())
+
+
 def _command(stand_in: StandIn) -> list[str]:
     if stand_in.case.engine != "torch":
         return measuring(stand_in, STEPS)
-    return [sys.executable, "-m", "bench.instruments.ledgers.memory_cap"]
+    return [sys.executable, "-m", "bench.instruments.ledgers.whole_process"]
 
 
 def _completes(command: list[str], limit: int, group: Path | None, stand_in: StandIn) -> bool:
     with _limited(limit, group) as prefix:
-        try:
-            done = subprocess.run(
-                [*prefix, *command],
-                cwd=ROOT,
-                env=os.environ | MALLOC,
-                input=stand_in.model_dump_json(),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-    return done.returncode == 0
+        done = run_fresh([*prefix, *command], stand_in.model_dump_json())
+    return done is not None and done.returncode == 0
 
 
 @contextmanager
@@ -125,12 +117,13 @@ def _can_limit(group: Path) -> bool:
 
 
 def _take_steps() -> None:
-    """Take the steps of the stand-in that comes in."""
-    stand_in = StandIn.model_validate_json(sys.stdin.read())
+    """Take the steps of the stand-in that comes in, and tell the peak."""
+    start, stand_in = peak_bytes(), StandIn.model_validate_json(sys.stdin.read())
     torch.set_num_threads(stand_in.case.threads)
     step = stand_in.prepare()
     for _ in range(STEPS):
         step.turn()
+    sys.stdout.write(json.dumps({"process_start_bytes": start, "process_peak_bytes": peak_bytes()}) + "\n")
 
 
 if __name__ == "__main__":
