@@ -470,6 +470,8 @@ class Record(_Strict):
             Retrain has not learned; "out-of-memory". `notes` says more under the name "outcome".
         diverged_at: the step at which a loss was not finite; None if all were.
         origins: the files that the original and Retrain came from.
+        receipt_sha256: of the receipt of the steps to completion, as JSON, where they can be taken again without the
+            data, in numpy or torch: those of an engine. `--save-models` writes it beside the model.
         caps: memory limits that steps were tried under, in ascending order.
     """
 
@@ -490,6 +492,7 @@ class Record(_Strict):
     completion: Completion | None = None
     stability: Stability | None = None
     curve: Curve | None = None
+    receipt_sha256: str | None = None
     notes: dict[str, str] = {}
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from bench.record import Engine, Kind, Tail
 from zo_core import Objective, cross_entropy, take_step
 from zo_core.ascent.tail import move_only
 from zo_core.prefix import PrefixReuse
+from zo_core.receipt import Receipt
 
 Batch = tuple[Tensor, Tensor]
 STEP: frozenset[Kind] = frozenset({"step"})
@@ -67,6 +68,7 @@ class Steps:
         forwards: forward-equivalents of the steps taken so far, where they are not what `Method` says.
         cycle: steps that cost differently and come in turn, each once.
         whole: tells why nothing before what moves could be kept, in one line; None where nothing is in the way.
+        receipt: of the steps taken so far; none on torch, whose steps do not replay elsewhere.
     """
 
     optimizer: Optimizer
@@ -77,6 +79,7 @@ class Steps:
     forwards: Callable[[], float] | None = None
     cycle: int = 1
     whole: Callable[[], str | None] = _nothing
+    receipt: Callable[[], Receipt | None] = _nothing
 
 
 Start = Callable[[Request], Steps]

@@ -87,7 +87,9 @@ def begin_on_engine(name: str, request: Request, shape: Shape, threads: int) -> 
     def step(_: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         return torch.tensor(optimizer.step(inputs.numpy(), targets.numpy()))
 
-    return Steps(_Taken(), batches, step, whole=lambda: WHOLE)
+    if isinstance(optimizer, EdgeHead):  # whose receipt cannot be replayed
+        return Steps(_Taken(), batches, step)
+    return Steps(_Taken(), batches, step, whole=lambda: WHOLE, receipt=optimizer.receipt)
 
 
 def on_engine(name: str, on: Packaged, given: Hyperparameters, model: nn.Module | None = None) -> EdgeZO | EdgeHead:

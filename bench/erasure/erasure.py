@@ -24,6 +24,7 @@ from bench.workloads.splits import Split, batches_once, endless_batches, split
 from zo_core import Trajectory, geometric_steps, unlearn
 from zo_core.ascent.tail import tail_of
 from zo_core.prefix import share_from, uncut
+from zo_core.receipt import Receipt
 
 CHANGE_TRAINING = "change [unlearning.training] in the profile"
 FEW, TELLING = 20, 5.0  # samples, and points between what a model has seen and what it has not, that tell something
@@ -43,6 +44,19 @@ class Followed:
     trajectory: Trajectory[Evaluation]
     forwards: float
     whole: str | None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Steps that were taken; to find out takes time that is none of theirs.
+
+    Attributes:
+        forwards: tells the forward-equivalents.
+        receipt: tells what they did; None where they do not replay.
+    """
+
+    forwards: Callable[[], float]
+    receipt: Callable[[], Receipt | None]
 
 
 @dataclass(frozen=True)
@@ -188,12 +202,8 @@ class Erasure:
             whole = uncut(self.original)
         return Followed(trajectory, self._spent(arm, trajectory.diverged or trajectory.steps[-1]), whole)
 
-    def erase(self, model: nn.Module, steps: int) -> Callable[[], float]:
-        """Just the steps, nothing evaluated; `model` is a fresh one and is changed.
-
-        Returns:
-            What tells the forward-equivalents; to count them takes time that is none of the erasure's.
-        """
+    def erase(self, model: nn.Module, steps: int) -> Taken:
+        """Just the steps, nothing evaluated; `model` is a fresh one and is changed."""
         with self._own_masks():
             arm = self._start(model)
             unlearn(
@@ -207,7 +217,7 @@ class Erasure:
                 train_mode=self.plan.train_mode,
                 evaluate_at=(),
             )
-        return partial(self._spent, arm, steps)
+        return Taken(partial(self._spent, arm, steps), arm.receipt)
 
     def _own_masks(self) -> AbstractContextManager[None]:
         """In train mode, dropout draws by the case's seed, whatever was drawn before: the same masks in every run."""

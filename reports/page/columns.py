@@ -90,6 +90,7 @@ COLUMNS = {
     "stability.drop_at_time": ("points", "retain accuracy lost after another T*"),
     "stability.drop_at_distance": ("points", "retain accuracy lost at matched displacement"),
     "stability.drop_at_forget_loss": ("points", "retain accuracy lost at matched forget loss"),
+    "receipt_sha256": ("", "of the receipt of the steps to T*, on an engine: what can be done again without the data"),
     "notes": ("", "why a figure is missing, and other remarks"),
     "rules.memory_ratio": ("", "much less memory is below this share"),
     "rules.tow_margin": ("", "competitive is a ToW less than this below"),
