@@ -1,6 +1,7 @@
 """Arms on an inference engine: a network as a package, steps taken there, and a model that shows what they did.
 
-The parameters of the model lie in the engine's own buffer: whoever looks at the model sees the engine's weights.
+The parameters of the model lie in the engine's own buffer: whoever looks at the model sees the engine's weights. The
+engine is imported when it is first used: no process of torch's is to hold it.
 """
 
 import atexit
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,16 +19,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.arms.arm import Batch, Hyperparameters, Request, Steps
-from zo_core.ascent.plan import RECIPES
-from zo_core.edge.device.head import EdgeHead
-from zo_core.edge.device.methods import FORWARD, optimizer_for
-from zo_core.edge.device.network import OnnxNetwork, start, start_plain
-from zo_core.edge.device.optimizer import EdgeZO
+from zo_core.ascent.plan import MOVABLE, RECIPES
 from zo_core.edge.package import IMAGES, Package
-from zo_core.edge.workstation.export import export
-from zo_core.edge.workstation.inference import with_weights
 
-PLAIN = "forward"
+if TYPE_CHECKING:
+    from zo_core.edge.device.head import EdgeHead
+    from zo_core.edge.device.network import OnnxNetwork
+    from zo_core.edge.device.optimizer import EdgeZO
+
 WHOLE = "the engine runs the whole of its graph"
 
 
@@ -62,6 +61,9 @@ def packaged(model: nn.Module, shape: Shape, threads: int) -> Packaged:
     Raises:
         PackageError: it cannot be exported, or computes something else there.
     """
+    from zo_core.edge.workstation.export import export
+    from zo_core.edge.workstation.inference import with_weights
+
     digest = _digest(model, shape)
     if digest not in _packages:
         folder, classes = _folder() / digest[:16], [str(place) for place in range(shape.classes)]
@@ -70,7 +72,7 @@ def packaged(model: nn.Module, shape: Shape, threads: int) -> Packaged:
         _packages[digest] = package
     package = _packages[digest]
     plain = package.folder.with_suffix(".onnx")
-    return Packaged(package, plain, _started(package.graph, threads), _started_plain(plain, threads))
+    return Packaged(package, plain, *_started(package.graph, plain, threads))
 
 
 def begin_on_engine(name: str, request: Request, shape: Shape, threads: int) -> Steps:
@@ -87,13 +89,16 @@ def begin_on_engine(name: str, request: Request, shape: Shape, threads: int) -> 
     def step(_: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         return torch.tensor(optimizer.step(inputs.numpy(), targets.numpy()))
 
-    if isinstance(optimizer, EdgeHead):  # whose receipt cannot be replayed
+    if name not in RECIPES:  # its receipt cannot be replayed
         return Steps(_Taken(), batches, step)
     return Steps(_Taken(), batches, step, whole=lambda: WHOLE, receipt=optimizer.receipt)
 
 
-def on_engine(name: str, on: Packaged, given: Hyperparameters, model: nn.Module | None = None) -> EdgeZO | EdgeHead:
+def on_engine(name: str, on: Packaged, given: Hyperparameters, model: nn.Module | None = None) -> "EdgeZO | EdgeHead":
     """What takes the arm's steps; from the model's weights, which it then moves, or from the package's."""
+    from zo_core.edge.device.methods import optimizer_for
+    from zo_core.edge.device.network import OnnxNetwork
+
     weights = None if model is None else _flat(model)
     network = OnnxNetwork(on.package, weights=weights, session=on.session)
     if model is not None:
@@ -105,7 +110,9 @@ def on_engine(name: str, on: Packaged, given: Hyperparameters, model: nn.Module 
 def forward_on_engine(name: str, on: Packaged, batch: Batch) -> Any:
     """A pass over a batch: plain inference, or one with weights that may move; a function that does it."""
     images = batch[0].numpy()
-    if name == FORWARD:
+    if name == MOVABLE:
+        from zo_core.edge.device.network import OnnxNetwork
+
         network = OnnxNetwork(on.package, session=on.session)
         return lambda: network.run(images)
     return lambda: on.plain_session.run(None, {IMAGES: images})
@@ -140,15 +147,18 @@ def _folder() -> Path:
     return folder
 
 
-_started = cache(start)
-_started_plain = cache(start_plain)
+@cache
+def _started(graph: Path, plain: Path, threads: int) -> tuple[Any, Any]:
+    from zo_core.edge.device.network import start, start_plain
+
+    return start(graph, threads), start_plain(plain, threads)
 
 
 def _flat(model: nn.Module) -> "np.ndarray[Any, np.dtype[np.float32]]":
     return np.concatenate([one.detach().numpy().reshape(-1) for one in model.parameters()])
 
 
-def _lend(network: OnnxNetwork, model: nn.Module) -> None:
+def _lend(network: "OnnxNetwork", model: nn.Module) -> None:
     """Have the model's parameters lie where the engine's weights do."""
     for parameter, numbers in zip(model.parameters(), network.parameters.values(), strict=True):
         parameter.data = torch.from_numpy(numbers).view(parameter.shape)

@@ -32,8 +32,7 @@ from bench.base.seeds import generator
 from bench.profiles import Profile, Tuned, UnlearningPlan
 from bench.record import Engine, Kind
 from zo_core import ZOSGD, cross_entropy, l1_sparse, microbatched, neggrad_plus
-from zo_core.ascent.plan import BLOCKS, RECIPES, STEPS_PER_BATCH
-from zo_core.edge.device.methods import FORWARD
+from zo_core.ascent.plan import BLOCKS, MOVABLE, RECIPES, STEPS_PER_BATCH
 
 MICROBATCH = 1  # samples: the least memory there is
 CLIP = 1.0  # bound on a gradient's norm, and on its projection on a direction
@@ -43,7 +42,7 @@ MOMENTUM = 0.9  # of zo-momentum, as ZO-Bench has it
 SALIENT = 0.5  # share of the weights that SalUn changes: those above the median (Fan et al. 2024, section 4)
 
 methods.register("forward")(Method("inference alone, the floor", 1, STEP, engines=ENGINES))
-methods.register(FORWARD)(Method("inference of a network whose weights may move", 1, STEP, engines=("onnxruntime",)))
+methods.register(MOVABLE)(Method("inference of a network whose weights may move", 1, STEP, engines=("onnxruntime",)))
 methods.register("retrain")(Method("training from scratch without the forget set", 3, UNLEARNING))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bench.arms.arm import Batch, forward_loss
-from bench.arms.engine import PLAIN, forward_on_engine, on_engine
+from bench.arms.engine import forward_on_engine, on_engine
 from bench.arms.table import prepare_step
 from bench.instruments.clock import spread_notes, time_paired, waited
 from bench.instruments.ledgers.whole_process import life_peak, under_caps
@@ -20,7 +20,7 @@ from bench.profiles import StepPlan
 from bench.record import Case, Memory, Record
 from bench.run.suite import Suite
 from bench.workloads.images.samples import ImageData
-from zo_core.edge.device.methods import FORWARD
+from zo_core.ascent.plan import MOVABLE, PLAIN
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _on_engine(stand_in: StandIn, batch: Batch, classes: int) -> _Work:
     """The forward pass is plain inference, with weights that the engine may lay out as it likes."""
     name, on = stand_in.case.method, stand_in.packaged()
     forward = forward_on_engine(PLAIN, on, batch)
-    if name in (PLAIN, FORWARD):
+    if name in (PLAIN, MOVABLE):
         return _Work(forward_on_engine(name, on, batch), forward)
     images, labels = (tensor.numpy() for tensor in batch)
     optimizer = on_engine(name, on, IDLE)

@@ -15,6 +15,9 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
 }
 """Settings of a `Course`, by the name of the method."""
 
+HEAD = "fo-ga-head"  # first-order, the last layer alone: what needs no backpropagation
+PLAIN, MOVABLE = "forward", "forward-movable"  # inference, and a pass over a network whose weights may move
+
 
 def geometric_steps(ratio: float = 1.05) -> Iterator[int]:
     """1, 2, 3, ... and, once a step of one is finer than that, each number `ratio` times the one before.

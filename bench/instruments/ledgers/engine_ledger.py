@@ -9,11 +9,10 @@ import os
 import subprocess
 import sys
 
-from bench.arms.engine import PLAIN
 from bench.base.paths import ROOT
 from bench.instruments.ledgers.process_ledger import MALLOC, ProcessPeak
 from bench.instruments.stand_in import StandIn
-from zo_core.edge.device.methods import FORWARD
+from zo_core.ascent.plan import HEAD, MOVABLE, PLAIN
 
 PATIENCE_S = 1800.0
 
@@ -56,9 +55,9 @@ def run_fresh(command: list[str], given: str = "") -> "subprocess.CompletedProce
 def measuring(stand_in: StandIn, steps: int = 2) -> list[str]:
     """The command that takes so many of the case's steps and tells the peak."""
     case, on = stand_in.case, stand_in.packaged()
-    method = FORWARD if case.method == PLAIN else case.method
+    method = MOVABLE if case.method == PLAIN else case.method
     command = [sys.executable, "-m", "zo_core.edge", "measure", str(on.package.folder), "--seconds", "0"]
     command += ["--batch-size", str(case.batch_size), "--threads", str(case.threads), "--steps", str(steps)]
     plain = ["--inference", str(on.plain)] if case.method == PLAIN else []
-    tail = ["--tail", stand_in.tail] if stand_in.tail != "all" and case.method != "fo-ga-head" else []
+    tail = ["--tail", stand_in.tail] if stand_in.tail != "all" and case.method != HEAD else []
     return [*command, "--method", method, *tail, *plain]

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from zo_core.ascent.plan import MOVABLE
 from zo_core.edge.device.memory import peak_bytes
-from zo_core.edge.device.methods import FORWARD, METHODS, optimizer_for
+from zo_core.edge.device.methods import METHODS, optimizer_for
 from zo_core.edge.device.network import OnnxNetwork, start_plain
 from zo_core.edge.package import IMAGES, Package, PackageError
 
@@ -25,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What the command line may say."""
     add = parser.add_argument
     add("package", type=Path, help="folder that `export` made")
-    add("--method", default="zo-ga", choices=(*METHODS, FORWARD), help="a run of the graph alone: forward-movable")
+    add("--method", default="zo-ga", choices=(*METHODS, MOVABLE), help="a run of the graph alone: forward-movable")
     add("--tail", default="all", choices=("all", "stage", "block", "layer"), help="how much of the network moves")
     add("--batch-size", type=int, default=1, metavar="N")
     add("--threads", type=int, default=1)
@@ -79,7 +80,7 @@ def paired(step: Callable[[], Any], forward: Callable[[], Any], seconds: float) 
 def _step(
     package: Package, options: Namespace, images: "np.ndarray[Any, np.dtype[np.float32]]"
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    if options.method == FORWARD:
+    if options.method == MOVABLE:
         network = OnnxNetwork(package, options.threads)
         return lambda: network.run(images), lambda: network.run(images)
     optimizer = optimizer_for(package, options.method, lr=0.0, tail=options.tail, threads=options.threads)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from zo_core.ascent.plan import HEAD
 from zo_core.edge.device.network import Network, OnnxNetwork, cross_entropy
 from zo_core.edge.device.optimizer import check_batch, receipt_of
 from zo_core.edge.package import Package, PackageError
@@ -33,7 +34,7 @@ class EdgeHead:
         ValueError: lr is out of its bounds.
     """
 
-    method = "fo-ga-head"
+    method = HEAD
 
     def __init__(
         self,

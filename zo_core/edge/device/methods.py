@@ -1,14 +1,12 @@
 """Which methods there are on a device, by name, and what takes their steps."""
 
-from zo_core.ascent.plan import RECIPES
+from zo_core.ascent.plan import HEAD, RECIPES
 from zo_core.edge.device.head import EdgeHead
 from zo_core.edge.device.network import Network
 from zo_core.edge.device.optimizer import EdgeZO
 from zo_core.edge.package import Package, PackageError
 
-HEAD = EdgeHead.method
 METHODS = (*RECIPES, HEAD)
-FORWARD = "forward-movable"  # a pass over a network whose weights may move: what a step consists of
 
 
 def optimizer_for(
