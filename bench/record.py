@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-SCHEMA: Literal[8] = 8
+SCHEMA: Literal[9] = 9
 Dtype = Literal["float32", "bfloat16", "float16"]
 Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
@@ -475,7 +475,7 @@ class Record(_Strict):
         caps: memory limits that steps were tried under, in ascending order.
     """
 
-    schema_version: Literal[8] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[9] = Field(default=SCHEMA, alias="schema")
     kind: Kind
     outcome: Literal["ok", "diverged", "untrained", "out-of-memory"]
     diverged_at: NonNegativeInt | None = None
@@ -613,7 +613,7 @@ class Run(_Strict):
         requests: the samples of each request, by its digest (`Erased.digest`).
     """
 
-    schema_version: Literal[8] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[9] = Field(default=SCHEMA, alias="schema")
     profile: str
     description: str = ""
     profile_text: str

@@ -7,10 +7,12 @@ import pandas as pd
 from reports.data.arms import FIRST, MATCHED, RETRAIN, ZEROTH
 from reports.data.claims import Claim, Test
 from reports.data.glossary import image_sizes, listed
+from reports.data.load import CAPS, caps_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
 from reports.page.readme.galleries import Galleries
-from reports.page.readme.headline import ARMS
+from reports.page.readme.headline import ARMS, on_engines
+from reports.tables.engines import ENGINE
 from reports.tables.table import interval_text, number
 
 HEAD = "fo-ga-head"
@@ -44,8 +46,31 @@ def caption(galleries: Galleries) -> str:
     return (
         f"{setting}: {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over {seeds} seeds, "
         f"for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. {len(ARMS)} of "
-        f"{part.runs['method'].nunique()} arms."
+        f"{part.runs['method'].nunique()} arms. Below: on an inference engine, and on torch (hatched)."
     )
+
+
+def device(galleries: Galleries) -> str:
+    """What a step takes on an inference engine, in one sentence."""
+    steps = on_engines(galleries.edge).set_index(["method", "engine"])
+    ours, inference, theirs = (
+        steps.loc[place, "mib"] for place in ((ZEROTH, ENGINE), ("forward", ENGINE), (FIRST, "torch"))
+    )
+    caps = caps_of(galleries.edge.steps)
+    least = {
+        place: _least(steps.loc[place], caps) for place in ((ZEROTH, ENGINE), ("forward", ENGINE), (FIRST, "torch"))
+    }
+    network = steps["network"].iloc[0]
+    return (
+        f"On {ENGINE}, without torch, a `{ZEROTH}` step of {network} is a process of {number(ours, '.0f')} MiB, where "
+        f"plain inference there takes {number(inference, '.0f')} and `{FIRST}` on torch {number(theirs, '.0f')}; held to "
+        f"a limit by the kernel, they get through with {listed(least.values())}."
+    )
+
+
+def _least(step: pd.Series, caps: list[int]) -> str:
+    """The least limit that sufficed, in words."""
+    return next((f"{cap} MiB" for cap in caps if step[f"{CAPS}{cap}"] is True), f"more than {caps[-1]} MiB")
 
 
 def verdicts(galleries: Galleries) -> Iterator[str]:
