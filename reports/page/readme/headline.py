@@ -1,5 +1,6 @@
-"""The README's figure: what forgetting a class of photographs takes and leaves, an arm a row, as three aligned bars; and
-what a process takes on an inference engine, beside torch's.
+"""The README's figure: what forgetting a class of photographs takes and leaves, an arm a row, as three aligned bars.
+
+Below, what a process takes on an inference engine, beside torch's.
 """
 
 from dataclasses import dataclass
@@ -56,9 +57,10 @@ def shown(part: Part) -> dict[str, pd.DataFrame]:
 def on_engines(part: Part) -> pd.DataFrame:
     """The steps of the lower figure, a row each: of the largest network that ran on several engines."""
     steps = part.on_engines
-    largest = steps[steps["network"] == steps.loc[steps["model_bytes"].idxmax(), "network"]]
-    order = [place for place in ON_ENGINES if place in set(zip(largest["method"], largest["engine"], strict=True))]
-    return largest.set_index(["method", "engine"]).loc[order].reset_index()
+    network = steps.sort_values("model_bytes")["network"].iloc[-1]
+    rows = steps[steps["network"] == network].set_index(["method", "engine"])
+    found: pd.DataFrame = rows.reindex([place for place in ON_ENGINES if place in rows.index]).reset_index()
+    return found
 
 
 def headline(erasures: Part, edge: Part) -> Figure:
@@ -66,7 +68,7 @@ def headline(erasures: Part, edge: Part) -> Figure:
     arms, steps = shown(erasures), on_engines(edge)
     heights = [0.7 + 0.36 * len(arms), 0.9 + 0.36 * len(steps)]
     figure = Figure(figsize=(8.4, sum(heights)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=heights)
+    above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False).ravel()
     _erasures(above, arms)
     _processes(below, steps)
     return figure
@@ -87,7 +89,7 @@ def _erasures(figure: SubFigure, arms: dict[str, pd.DataFrame]) -> None:
 
 def _processes(figure: SubFigure, steps: pd.DataFrame) -> None:
     style, axes = arm_style(steps["method"]), figure.subplots()
-    for place, row in steps.iterrows():
+    for place, (_, row) in enumerate(steps.iterrows()):
         color, hatch = style.palette[row["method"]], "//" if row["engine"] == "torch" else ""
         axes.barh(place, row["mib"], height=0.62, color=color, hatch=hatch, edgecolor="white", linewidth=0)
         axes.annotate(

@@ -7,7 +7,7 @@ import pandas as pd
 from reports.data.arms import FIRST, MATCHED, RETRAIN, ZEROTH
 from reports.data.claims import Claim, Test
 from reports.data.glossary import image_sizes, listed
-from reports.data.load import CAPS, caps_of
+from reports.data.load import CAPS, caps_of, value_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
 from reports.page.readme.galleries import Galleries
@@ -52,19 +52,14 @@ def caption(galleries: Galleries) -> str:
 
 def device(galleries: Galleries) -> str:
     """What a step takes on an inference engine, in one sentence."""
-    steps = on_engines(galleries.edge).set_index(["method", "engine"])
-    ours, inference, theirs = (
-        steps.loc[place, "mib"] for place in ((ZEROTH, ENGINE), ("forward", ENGINE), (FIRST, "torch"))
-    )
-    caps = caps_of(galleries.edge.steps)
-    least = {
-        place: _least(steps.loc[place], caps) for place in ((ZEROTH, ENGINE), ("forward", ENGINE), (FIRST, "torch"))
-    }
-    network = steps["network"].iloc[0]
+    steps, caps = on_engines(galleries.edge), caps_of(galleries.edge.steps)
+    rows = {(row["method"], row["engine"]): row for _, row in steps.iterrows()}
+    three = [rows[place] for place in ((ZEROTH, ENGINE), ("forward", ENGINE), (FIRST, "torch"))]
+    ours, inference, theirs = (number(value_of(row, "mib"), ".0f") for row in three)
     return (
-        f"On {ENGINE}, without torch, a `{ZEROTH}` step of {network} is a process of {number(ours, '.0f')} MiB, where "
-        f"plain inference there takes {number(inference, '.0f')} and `{FIRST}` on torch {number(theirs, '.0f')}; held to "
-        f"a limit by the kernel, they get through with {listed(least.values())}."
+        f"On {ENGINE}, without torch, a `{ZEROTH}` step of {three[0]['network']} is a process of {ours} MiB, where "
+        f"plain inference there takes {inference} and `{FIRST}` on torch {theirs}; held to a limit by the kernel, they "
+        f"get through with {listed(_least(row, caps) for row in three)}."
     )
 
 
