@@ -46,7 +46,7 @@ def caption(galleries: Galleries) -> str:
     return (
         f"{setting}: {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over {seeds} seeds, "
         f"for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. {len(ARMS)} of "
-        f"{part.runs['method'].nunique()} arms. Below: on an inference engine, and on torch (hatched)."
+        f"{part.runs['method'].nunique()} arms. Below, hatched: on torch."
     )
 
 

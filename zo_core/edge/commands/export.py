@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--model", required=True, help="a network of the suite's by name, or MODULE:FUNCTION that returns a module")
     add("--weights", help="file with its state dict (.safetensors, .pt), or torchvision's weights by name")
     add("--image-size", type=int, required=True, metavar="PIXELS", help="of the square that the network takes")
-    add("--classes", nargs="+", required=True, metavar="N|NAME", help="how many, or their names in order")
+    add("--classes", nargs="+", required=True, metavar="N|NAME|FOLDER", help="how many, or names in order, or folders of them")
     add("--channels", type=int, default=3, choices=(1, 3))
     add("--mean", type=float, nargs="+", metavar="M", help="of each channel, in [0, 1]; 0 if not given")
     add("--std", type=float, nargs="+", metavar="S", help="of each channel; 1 if not given")
@@ -62,6 +62,8 @@ def run(options: Namespace) -> int:
 def _classes(given: list[str]) -> list[str]:
     if len(given) == 1 and given[0].isdecimal():
         return [str(number) for number in range(int(given[0]))]
+    if len(given) == 1 and (folder := Path(given[0])).is_dir():
+        given = sorted(path.name for path in folder.iterdir() if path.is_dir())
     if len(set(given)) != len(given):
         raise PackageError("two classes have one name")
     return given
