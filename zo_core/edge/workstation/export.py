@@ -1,7 +1,6 @@
 """Making a package of a torch network: its graph with weights as inputs, checked against torch before it is kept."""
 
 import copy
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -156,20 +155,12 @@ def _preprocessing(
     resize: int | tuple[int, int] | None,
     interpolation: str,
 ) -> Preprocessing:
-    if channels not in (1, 3):
-        raise PackageError(f"images have 1 or 3 channels, not {channels}")
-    if interpolation not in ("nearest", "bilinear", "bicubic"):
-        raise PackageError(f"unknown interpolation {interpolation!r}; choose from: nearest, bilinear, bicubic")
-    given = size if resize is None else resize if isinstance(resize, int) else tuple(resize)
-    if isinstance(given, tuple) and len(given) != 2:
-        raise PackageError(f"images are resized to their shorter side, or to height and width, not to {given}")
-    if size < 1 or (given if isinstance(given, int) else min(given)) < size:
-        raise PackageError(f"no square of {size} pixels can be cut out of images resized to {given}")
+    given: Any = size if resize is None else resize if isinstance(resize, int) else (*resize,)
     means = (0.0,) * channels if mean is None else tuple(map(float, mean))
     spreads = (1.0,) * channels if std is None else tuple(map(float, std))
-    if not (len(means) == len(spreads) == channels and all(map(math.isfinite, means + spreads)) and min(spreads) > 0):
-        raise PackageError(f"mean and std must be {channels} finite numbers each, std above 0: not {means}, {spreads}")
-    return Preprocessing(channels, size, given, interpolation, means, spreads)
+    how = Preprocessing(channels, size, given, interpolation, means, spreads)
+    how.check()
+    return how
 
 
 def _on_cpu(model: nn.Module) -> nn.Module:
