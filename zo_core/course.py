@@ -36,13 +36,13 @@ class Course:
         seed: int = 0,
     ) -> None:
         self.queries = _at_least_one("queries", queries)
-        self.two_sided = two_sided
+        self.two_sided = bool(two_sided)
         self.blocks = _at_least_one("blocks", blocks)
         self.steps_per_batch = _at_least_one("steps_per_batch", steps_per_batch)
-        self.normalize = normalize
+        self.normalize = bool(normalize)
         if not isinstance(seed, SupportsIndex) or not 0 <= operator.index(seed) < 2**63:
             raise ValueError(f"seed must be an integer in [0, 2**63), not {seed}")
-        self.seed = operator.index(seed)
+        self.seed = int(operator.index(seed))
         self.steps_taken = 0
         self.mean_square = 0.0
         self.rises: list[float] = []
@@ -88,4 +88,4 @@ class Course:
 def _at_least_one(name: str, number: int) -> int:
     if not isinstance(number, SupportsIndex) or operator.index(number) < 1:
         raise ValueError(f"{name} must be an integer, at least 1, not {number}")
-    return operator.index(number)
+    return int(operator.index(number))

@@ -27,6 +27,7 @@ VERSION = 1
 FORMAT = "zo_core.receipt"
 ROUNDING = "float32, the product of scale and z rounded before it is added"
 STEP_SETTINGS = ("lr", "eps", "clip", "maximize", *SETTINGS)
+SWITCHES, LENGTHS = ("maximize", "two_sided", "normalize"), ("lr", "eps", "clip")
 
 
 class ReceiptError(ValueError):
@@ -75,9 +76,10 @@ class Receipt:
     def __post_init__(self) -> None:
         if not self.rises:
             return
-        wrong = sorted(set(self.settings) ^ set(STEP_SETTINGS))
-        if wrong:
+        if wrong := sorted(set(self.settings) ^ set(STEP_SETTINGS)):
             raise ReceiptError(f"its settings lack, or have beside what belongs there: {', '.join(wrong)}")
+        if wrong := [name for name, value in self.settings.items() if not _fits(name, value)]:
+            raise ReceiptError(f"its settings have what cannot be there: {', '.join(wrong)}")
         if len(self.rises) != self.steps * self.settings["queries"]:
             raise ReceiptError(f"it has {len(self.rises)} rises for {self.steps} steps")
         if not all(map(math.isfinite, self.rises)):
@@ -108,7 +110,7 @@ class Receipt:
         """
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ReceiptError("it is truncated, or no JSON") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ReceiptError("it is no receipt of an erasure")
@@ -175,6 +177,16 @@ def replay_on(parameters: Mapping[str, "Numbers"], pool: "Numbers", receipt: Rec
 def differences(receipt: Receipt, **found: str) -> list[str]:
     """Which of the hashes that are given, by their names in `Hashes`, are others than the receipt says."""
     return [name for name, value in found.items() if value != getattr(receipt.hashes, name)]
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a setting is of its kind; what its bounds are, `Course` and `Group` know."""
+    if name in SWITCHES:
+        return isinstance(value, bool)
+    if value is None:
+        return name == "clip"
+    kind = float | int if name in LENGTHS else int
+    return isinstance(value, kind) and not isinstance(value, bool) and (isinstance(value, float) or abs(value) < 2**63)
 
 
 def _read(content: dict[str, Any]) -> Receipt:

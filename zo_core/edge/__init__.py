@@ -27,6 +27,13 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    try:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "zo_core":
+            raise
+        extra = "export" if ".workstation." in _HOME[name] else "edge"
+        wanted = f"pip install 'zo-unlearning-bench[{extra}]'"
+        raise ImportError(f"{__name__}.{name} needs {error.name}: {wanted}") from None
     globals()[name] = value
     return value

@@ -4,7 +4,9 @@ import argparse
 import importlib
 import sys
 from dataclasses import dataclass
+from typing import NoReturn
 
+PROGRAM = "python -m zo_core.edge"
 UNUSABLE, INTERRUPTED = 2, 130
 
 
@@ -32,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     name: str = _parser().parse_args(given[:1]).command
     try:
         command = importlib.import_module(f"zo_core.edge.commands.{name}")
-        parser = argparse.ArgumentParser(prog=f"python -m zo_core.edge {name}", description=command.__doc__)
+        parser = _Parser(prog=f"{PROGRAM} {name}", description=command.__doc__)
         command.add_arguments(parser)
         return int(command.run(parser.parse_args(given[1:])))
     except ModuleNotFoundError as error:
@@ -50,15 +52,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refused(name: str, reason: str) -> int:
-    sys.stderr.write(f"{name}: {reason}\n")
+    sys.stderr.write(f"{name}: {' '.join(reason.splitlines())}\n")
     return UNUSABLE
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and leaves the usage to --help."""
+
+    def error(self, message: str) -> NoReturn:
+        name = self.prog.removeprefix(f"{PROGRAM} ")
+        sys.exit(_refused(name, f"{message}; see {self.prog} --help"))
 
 
 def _parser() -> argparse.ArgumentParser:
     commands = "\n".join(f"  {name:<9}{command.what}" for name, command in COMMANDS.items())
-    parser = argparse.ArgumentParser(
-        prog="python -m zo_core.edge",
-        usage="python -m zo_core.edge COMMAND [OPTION ...]",
+    parser = _Parser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [OPTION ...]",
         description="Unlearning on an inference engine, without backpropagation and without torch.",
         epilog=f"commands, each with --help:\n{commands}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

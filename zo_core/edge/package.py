@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import file_digest
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from zo_core.receipt import layout_hash, numbers_hash
 FORMAT, VERSION = "zo_core.edge package", 1
 GRAPH, WEIGHTS, POOL, LAYOUT, RECEIPT = "graph.onnx", "weights.npy", "pool.npy", "layout.json", "receipt.json"
 MOST_CLASSES = 20  # that a message names
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 IMAGES, LOGITS, FEATURES = "images", "logits", "features"  # of the graph
 
 
@@ -68,6 +69,26 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     background: tuple[int, int, int] = (255, 255, 255)
+
+    def check(self) -> None:
+        """Raise PackageError if pictures cannot be treated so."""
+        if self.channels not in (1, 3):
+            raise PackageError(f"images have 1 or 3 channels, not {self.channels}")
+        if self.interpolation not in INTERPOLATIONS:
+            choices = ", ".join(INTERPOLATIONS)
+            raise PackageError(f"unknown interpolation {self.interpolation!r}; choose from: {choices}")
+        sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
+        if len(sides) > 2:
+            raise PackageError(f"images are resized to their shorter side, or to height and width, not to {sides}")
+        if not all(type(side) is int for side in (self.size, *sides)) or not 1 <= self.size <= min(sides):
+            raise PackageError(f"no square of {self.size} pixels can be cut out of images resized to {self.resize}")
+        numbers = self.mean + self.std
+        if not (len(self.mean) == len(self.std) == self.channels and all(map(isfinite, numbers)) and min(self.std) > 0):
+            raise PackageError(
+                f"mean and std must be {self.channels} finite numbers each, std above 0: not {self.mean} and {self.std}"
+            )
+        if len(self.background) != 3 or not all(type(part) is int and 0 <= part < 256 for part in self.background):
+            raise PackageError(f"background must be red, green and blue from 0 to 255, not {self.background}")
 
 
 @dataclass(frozen=True)
@@ -136,7 +157,7 @@ class Layout:
         if (content.pop("format"), content.pop("version")) != (FORMAT, VERSION):
             raise ValueError("another version")
         how, head = content.pop("preprocessing"), content.pop("head")
-        return cls(
+        layout = cls(
             parameters=tuple(Parameter(one["name"], tuple(one["shape"])) for one in content.pop("parameters")),
             tails={name: tuple(moved) for name, moved in content.pop("tails").items()},
             head=None if head is None else Head(**head),
@@ -144,6 +165,27 @@ class Layout:
             preprocessing=Preprocessing(**{name: _frozen(value) for name, value in how.items()}),
             **content,
         )
+        layout._check()
+        return layout
+
+    def _check(self) -> None:
+        """Raise ValueError for what no export writes; what is in the other files, their hashes say."""
+        names = [parameter.name for parameter in self.parameters]
+        sizes = [size for parameter in self.parameters for size in parameter.shape]
+        named = [*names, *self.classes, *(name for moved in self.tails.values() for name in moved)]
+        if self.head is not None:
+            named += [self.head.weight] + ([] if self.head.bias is None else [self.head.bias])
+        right = (
+            all(isinstance(name, str) for name in named)
+            and set(named) <= {*names, *self.classes}
+            and len(set(names)) == len(names) > 0
+            and all(type(size) is int and size >= 0 for size in sizes)
+            and set(self.sha256) == {GRAPH, WEIGHTS, POOL}
+            and isinstance(self.versions, dict)
+        )
+        if not right:
+            raise ValueError("no export wrote this")
+        self.preprocessing.check()
 
 
 class Package:
@@ -162,7 +204,7 @@ class Package:
             self.layout = Layout.from_json(self._path(LAYOUT).read_text(encoding="utf-8"))
         except OSError:
             raise PackageError(f"{folder}: no package, which `python -m zo_core.edge export` makes") from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise PackageError(f"{folder}: {LAYOUT} is damaged, or of another version: export it again") from None
 
     @cached_property
@@ -223,7 +265,9 @@ def read_numbers(path: Path) -> Numbers:
         numbers = np.load(path, allow_pickle=False)
     except OSError as error:
         raise PackageError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, EOFError):
+    except MemoryError:
+        raise
+    except Exception:  # whatever a damaged header makes numpy say
         raise PackageError(f"{path}: truncated, or no numpy array") from None
     if not isinstance(numbers, np.ndarray) or numbers.ndim != 1 or numbers.dtype != np.float32:
         raise PackageError(f"{path}: no flat float32 array")

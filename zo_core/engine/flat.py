@@ -51,11 +51,13 @@ class FlatZO(Course):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        self.group = spsa.Group(lr, eps, clip, maximize)
+        # Python's own numbers: numpy's would have float32 arithmetic of their own, and no receipt could hold them.
+        self.group = spsa.Group(float(lr), float(eps), None if clip is None else float(clip), bool(maximize))
         self.pool = pool
         self._window = len(pool) // 3
+        cut = list(pieces([len(parameter) for parameter in parameters], self._window, self.blocks))
         self._blocks: list[list[Numbers]] = [[] for _ in range(self.blocks)]
-        for piece in pieces([len(parameter) for parameter in parameters], self._window, self.blocks):
+        for piece in cut:
             chunk = parameters[piece.parameter][piece.first : piece.first + piece.numbers]
             self._blocks[piece.block].append(chunk)
         longest = max((len(chunk) for chunks in self._blocks for chunk in chunks), default=0)

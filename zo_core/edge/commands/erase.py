@@ -9,6 +9,7 @@ from pathlib import Path
 from zo_core.edge.device.erasure import Outcome, erase
 from zo_core.edge.device.forget_set import forget_set
 from zo_core.edge.device.methods import METHODS, optimizer_for
+from zo_core.edge.files import check_new
 from zo_core.edge.package import RECEIPT, WEIGHTS, Package, PackageError
 
 INCOMPLETE = 1
@@ -81,8 +82,9 @@ def _check(options: Namespace) -> None:
             raise PackageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(options, name)}")
     if options.target is not None and not 0 <= options.target <= 100:
         raise PackageError(f"--target is forget accuracy in percent, from 0 to 100, not {options.target:g}")
-    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
-        raise PackageError(f"{options.out} is there already: give another --out, or remove it")
+    if not 0 <= options.seed < 2**63:
+        raise PackageError(f"--seed must be an integer in [0, 2**63), not {options.seed}")
+    check_new(options.out)
 
 
 def _summary(outcome: Outcome, samples: int) -> str:

@@ -4,6 +4,7 @@ The learning rate is zero and the images are blank: the work is the same, and th
 """
 
 import json
+import math
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -40,6 +41,8 @@ def run(options: Namespace) -> int:
     for name in ("batch_size", "threads", "steps"):
         if getattr(options, name) < 1:
             raise PackageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(options, name)}")
+    if not 0 <= options.seconds < math.inf:
+        raise PackageError(f"--seconds must be at least 0 and finite, not {options.seconds:g}")
     start_bytes = peak_bytes()
     package = Package(options.package)
     how = package.layout.preprocessing

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
 from zo_core.ascent.plan import geometric_steps
 from zo_core.edge.device.forget_set import ForgetSet
 from zo_core.edge.device.head import EdgeHead
@@ -58,7 +60,7 @@ def erase(
         seed: of the order of the samples.
 
     Raises:
-        PackageError, FloatingPointError: as `EdgeZO.step` does.
+        PackageError, FloatingPointError: as `EdgeZO.step` does; or outputs are not finite any more.
     """
     begun, stepping = time.perf_counter(), 0.0
     before = after = accuracy_on(optimizer.network, forget)
@@ -77,9 +79,15 @@ def erase(
 
 
 def accuracy_on(network: Network, forget: ForgetSet) -> float:
-    """Percentage of the set that the network answers as its labels say."""
-    hits = sum(
-        int((network.run(images).logits.argmax(axis=1) == labels).sum())
-        for images, labels in forget.once(MOST_EVALUATED)
-    )
+    """Percentage of the set that the network answers as its labels say.
+
+    Raises:
+        FloatingPointError: a logit is not finite: such a network answers nothing, and has not forgotten.
+    """
+    hits = 0
+    for images, labels in forget.once(MOST_EVALUATED):
+        logits = network.run(images).logits
+        if not np.isfinite(logits).all():
+            raise FloatingPointError("the network's outputs are not finite any more: lower the learning rate")
+        hits += int((logits.argmax(axis=1) == labels).sum())
     return 100 * hits / len(forget)

@@ -115,17 +115,17 @@ def _of_request(folder: Path, request: Path) -> list[Path]:
     found = {name: next((path for path in (folder / name, Path(name)) if path.is_file()), None) for name in names}
     if absent := [name for name, path in found.items() if path is None]:
         raise PackageError(f"{request}: {len(absent)} of its paths are not in {folder}: {some_of(absent)}")
-    if len(found) < len(names):
-        twice = [name for name, count in Counter(names).items() if count > 1]
+    paths = [path for name in names if (path := found[name]) is not None]
+    if twice := [str(path) for path, count in Counter(path.resolve() for path in paths).items() if count > 1]:
         raise PackageError(f"{request}: {len(twice)} of its paths are there more than once: {some_of(twice)}")
-    return [path for path in found.values() if path is not None]
+    return paths
 
 
 def _in_folder(folder: Path, label: str | None) -> list[Path]:
     """The files of one class's folder, or of all classes'."""
     if label is not None:
         return _files(folder)
-    folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not folders:
         raise PackageError(f"{folder}: no folders that are called like classes in it: say with --label what they show")
     return [path for of_class in folders for path in _files(of_class)]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from zo_core.ascent.plan import HEAD
 from zo_core.edge.device.network import Network, OnnxNetwork, cross_entropy
-from zo_core.edge.device.optimizer import check_batch, receipt_of
+from zo_core.edge.device.optimizer import begun_elsewhere, check_batch, receipt_of
 from zo_core.edge.package import Package, PackageError
 from zo_core.engine.flat import Numbers
 from zo_core.receipt import Receipt
@@ -53,6 +53,7 @@ class EdgeHead:
         self.lr, self.maximize, self.steps_taken = lr, maximize, 0
         self.head = self.package.layout.head
         self.network = OnnxNetwork(self.package, threads) if network is None else network
+        self._untold = None if network is None else begun_elsewhere(self.package, network)
 
     def step(self, images: Numbers, labels: ArrayLike) -> float:
         """Take one step; see `EdgeZO.step`. One run of the network, and the last layer's gradient.
@@ -77,7 +78,9 @@ class EdgeHead:
         return loss
 
     def receipt(self) -> Receipt:
-        """What has been done so far; it has hashes and no steps to replay."""
+        """What has been done so far; it has hashes and no steps to replay. Raises PackageError as `EdgeZO` does."""
+        if self._untold is not None:
+            raise PackageError(f"there is no receipt of these steps: {self._untold}")
         moved = (self.head.weight,) if self.head.bias is None else (self.head.weight, self.head.bias)
         done: dict[str, Any] = {"settings": {"lr": self.lr, "maximize": self.maximize}, "steps": self.steps_taken}
         return receipt_of(self.package, self.network.weights, method=self.method, moved=moved, rises=(), **done)

@@ -4,15 +4,19 @@ Whatever a file holds becomes red, green and blue of 8 bits, upright: EXIF orien
 are laid on a background, 16-bit grey is divided by 257, and of several frames the first is taken.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zo_core.edge.package import PackageError, Preprocessing
 from zo_core.engine.flat import Numbers
 
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+MOST_PIXELS = 89_478_485  # beyond which Pillow warns of a decompression bomb
 DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -28,14 +32,29 @@ class UnreadableError(ValueError):
 def read_image(path: Path, how: Preprocessing) -> Numbers:
     """(C, size, size) float32, standardized; raises PackageError, with the file's name, if it holds no image."""
     try:
-        with Image.open(path) as image:
+        with _quietly(), Image.open(path) as image:
+            if image.format not in FORMATS:  # others may run programs when they are decoded
+                raise UnreadableError(f"{image.format} is not read here")
             cut = square(upright(image, how.background), how)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PackageError(f"{path}: no image that can be read: {str(error).strip().splitlines()[0]}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged file makes of itself
+        reason = "not of a kind that is known" if isinstance(error, UnidentifiedImageError) else str(error)
+        said = reason.strip().splitlines()[0] if reason.strip() else type(error).__name__
+        raise PackageError(f"{path}: no image that can be read: {said}") from None
     pixels = np.asarray(cut if how.channels == 3 else cut.convert("L"), dtype=np.float32) / np.float32(255)
     mean, std = np.asarray(how.mean, np.float32), np.asarray(how.std, np.float32)
     result: Numbers = ((pixels.reshape(how.size, how.size, how.channels) - mean) / std).transpose(2, 0, 1)
     return result
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Pillow's warnings of odd files, and with its warning of too many pixels as an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def square(image: Image.Image, how: Preprocessing) -> Image.Image:
@@ -46,6 +65,8 @@ def square(image: Image.Image, how: Preprocessing) -> Image.Image:
         to = (int(how.resize * width / scale), int(how.resize * height / scale))
     else:
         to = how.resize[1], how.resize[0]
+    if to[0] * to[1] > MOST_PIXELS:
+        raise UnreadableError(f"{width} x {height} pixels are too long and narrow to be scaled")
     scaled = image if to == image.size else image.resize(to, RESAMPLING[how.interpolation])
     left, top = (round((side - how.size) / 2) for side in to)
     return scaled.crop((left, top, left + how.size, top + how.size))

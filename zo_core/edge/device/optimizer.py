@@ -52,6 +52,8 @@ class EdgeZO:
         self._moved = self.package.layout.moved(tail)
         self.optimizer = FlatZO([self.network.parameters[name] for name in self._moved], pool, **settings)
         self._rises: list[float] = []
+        self._settings = self._settings_now()
+        self._untold = None if network is None else begun_elsewhere(self.package, network)
 
     def step(self, images: Numbers, labels: ArrayLike | Sequence[int]) -> float:
         """Take one step.
@@ -69,20 +71,26 @@ class EdgeZO:
             After it, and after any other exception, the weights are as they were before the step, to rounding.
         """
         images, answers = check_batch(self.package, images, labels)
-        loss = self.optimizer.step(lambda: cross_entropy(self.network.run(images).logits, answers))
+        if self._settings_now() != self._settings:
+            self._untold = "settings were changed between steps"
+        try:
+            loss = self.optimizer.step(lambda: cross_entropy(self.network.run(images).logits, answers))
+        except BaseException:
+            self._untold = "a step was broken off, and the weights came back to rounding alone"
+            raise
         self._rises += self.optimizer.rises
         return loss
 
     def receipt(self) -> Receipt:
-        """What has been done so far."""
-        group, course = vars(self.optimizer.group), self.optimizer.saved()
-        settings = {name: (group | course)[name] for name in STEP_SETTINGS}
+        """What has been done so far; raises PackageError where a replay would not lead to the same weights."""
+        if self._untold is not None:
+            raise PackageError(f"there is no receipt of these steps: {self._untold}")
         return receipt_of(
             self.package,
             self.network.weights,
             method=self.method,
             moved=self._moved,
-            settings=settings,
+            settings=self._settings,
             steps=self.optimizer.steps_taken,
             rises=tuple(self._rises),
         )
@@ -92,6 +100,16 @@ class EdgeZO:
         from zo_core.edge.files import save  # of no use while steps are taken, when memory counts
 
         save(Path(folder), self.network.weights, self.receipt())
+
+    def _settings_now(self) -> dict[str, Any]:
+        known = vars(self.optimizer.group) | self.optimizer.saved()
+        return {name: known[name] for name in STEP_SETTINGS}
+
+
+def begun_elsewhere(package: Package, network: Network) -> str | None:
+    """Why there can be no receipt of what is done to a network's weights; None if they are the package's."""
+    own = numbers_hash(network.weights) == package.layout.sha256[WEIGHTS]
+    return None if own else "the weights that they began with were not the package's"
 
 
 def check_batch(package: Package, images: Numbers, labels: ArrayLike) -> tuple[Numbers, np.ndarray[Any, Any]]:

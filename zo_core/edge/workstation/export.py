@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir
 import onnxscript.optimizer
 import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
 import zo_core
@@ -71,6 +72,8 @@ def export(
             something else there than in torch, before its weights are changed or after. There is no folder then.
     """
     how = _preprocessing(image_size, channels, mean, std, resize, interpolation)
+    if len(classes) < 2 or len(set(classes)) < len(classes):
+        raise PackageError(f"there must be two classes or more, each of a name of its own: not {list(classes)}")
     exported = _on_cpu(model)
     parameters = dict(exported.named_parameters())
     weights = np.concatenate([one.detach().numpy().reshape(-1) for one in parameters.values()])
@@ -152,17 +155,12 @@ def _preprocessing(
     resize: int | tuple[int, int] | None,
     interpolation: str,
 ) -> Preprocessing:
-    if channels not in (1, 3):
-        raise PackageError(f"images have 1 or 3 channels, not {channels}")
-    if interpolation not in ("nearest", "bilinear", "bicubic"):
-        raise PackageError(f"unknown interpolation {interpolation!r}; choose from: nearest, bilinear, bicubic")
-    given = resize or size
-    if size < 1 or (given if isinstance(given, int) else min(given)) < size:
-        raise PackageError(f"no square of {size} pixels can be cut out of images resized to {given}")
-    means, spreads = mean or [0.0] * channels, std or [1.0] * channels
-    if (len(means), len(spreads)) != (channels, channels) or not all(spread > 0 for spread in spreads):
-        raise PackageError(f"mean and std must be {channels} numbers each, std above 0: not {means} and {spreads}")
-    return Preprocessing(channels, size, given, interpolation, tuple(map(float, means)), tuple(map(float, spreads)))
+    given: Any = size if resize is None else resize if isinstance(resize, int) else (*resize,)
+    means = (0.0,) * channels if mean is None else tuple(map(float, mean))
+    spreads = (1.0,) * channels if std is None else tuple(map(float, std))
+    how = Preprocessing(channels, size, given, interpolation, means, spreads)
+    how.check()
+    return how
 
 
 def _on_cpu(model: nn.Module) -> nn.Module:
@@ -248,6 +246,7 @@ def _graph(model: nn.Module, how: Preprocessing) -> bytes:
         graph = program.model
         _weights_to_inputs(graph, [name for name, _ in model.named_parameters()])
         onnxscript.optimizer.optimize(graph)
+        ClearMetadataAndDocStringPass()(graph)  # the workstation's paths among it, and three quarters of the bytes
     return bytes(onnx_ir.to_proto(graph).SerializeToString())
 
 
