@@ -5,7 +5,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
-from zo_core import spsa
+import zo_core.spsa as spsa
 from zo_core.engine.streams import permutation
 
 SETTINGS = ("queries", "two_sided", "blocks", "steps_per_batch", "normalize", "seed")

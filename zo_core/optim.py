@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from zo_core import spsa
+import zo_core.spsa as spsa
 from zo_core.course import PROGRESS, SETTINGS, Course
 from zo_core.engine.draws import SameDraws
 from zo_core.engine.interrupts import uninterrupted

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zo_core import spsa
+import zo_core.spsa as spsa
 from zo_core.course import Course
 from zo_core.engine.cuts import pieces, runs
 from zo_core.engine.interrupts import uninterrupted

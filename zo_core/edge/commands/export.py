@@ -22,7 +22,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--model", required=True, help="a network of the suite's by name, or MODULE:FUNCTION that returns a module")
     add("--weights", help="file with its state dict (.safetensors, .pt), or torchvision's weights by name")
     add("--image-size", type=int, required=True, metavar="PIXELS", help="of the square that the network takes")
-    add("--classes", nargs="+", required=True, metavar="N|NAME|FOLDER", help="how many, or names in order, or folders of them")
+    add(
+        "--classes",
+        nargs="+",
+        required=True,
+        metavar="N|NAME|FOLDER",
+        help="how many, or names in order, or folders of them",
+    )
     add("--channels", type=int, default=3, choices=(1, 3))
     add("--mean", type=float, nargs="+", metavar="M", help="of each channel, in [0, 1]; 0 if not given")
     add("--std", type=float, nargs="+", metavar="S", help="of each channel; 1 if not given")
