@@ -70,8 +70,8 @@ def memory_caps(steps: pd.DataFrame) -> Drawing | None:
     _legend(figure, style, steps)
     return Drawing(
         "Who gets through with how much memory",
-        f"A mark where a fresh process got through twenty of the arm's steps under the limit, nothing where it was killed "
-        f"({_scope(steps)}). {FILLED}",
+        "A mark where a fresh process got through twenty of the arm's steps under the limit, nothing where it was "
+        f"killed ({_scope(steps)}). {FILLED}",
         "Marks of the arms that get through, by network and memory limit.",
         figure,
     )

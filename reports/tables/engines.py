@@ -12,8 +12,9 @@ from reports.tables.table import MISSING, Table, number
 ENGINE = "onnxruntime"
 PEAK_BARS = "The bars of a process's peak"
 LIMITS = (
-    "Whether a fresh process got through twenty of the arm's steps. Under cgroup the kernel counts what is resident, and kills; under RLIMIT_DATA it counts all private memory that "
-    "may be written to, resident or not, and lets allocations fail. The least limit that suffices is found by halving."
+    "Whether a fresh process got through twenty of the arm's steps. Under cgroup the kernel counts what is resident, "
+    "and kills; under RLIMIT_DATA it counts all private memory that may be written to, resident or not, and lets "
+    "allocations fail. The least limit that suffices is found by halving."
 )
 
 
