@@ -1,5 +1,7 @@
 """Cases on an engine through the whole suite: what is measured, what is not and why, and a receipt that replays."""
 
+import subprocess
+import sys
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.base.paths import ROOT
 from bench.record import Record, model_file, read_benchmark_json
 from bench.run.suite import RECEIPT
 from bench.workloads.models import ImageSpec, build_model
@@ -56,18 +59,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def records(folder: Path, here: Here) -> dict[str, Record]:
-    """Of one run for all tests here, by the case."""
-    out = folder / "benchmark.json"
-    if not out.exists():
-        options = ("--profile", folder / "engine.toml", "--save-models", folder / "models", "--checkpoints", folder)
-        code, said = here(*options, f"--benchmark-json={out}")
-        assert code == 0, said
+def suite(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """A run in a process of its own: what exports networks does not survive being unloaded and imported again."""
+    command = [sys.executable, "-m", "pytest", str(ROOT / "bench"), "-c", str(ROOT / "pyproject.toml")]
+    command += ["--rootdir", str(ROOT), "-p", "no:cacheprovider", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def records(folder: Path) -> dict[str, Record]:
+    """Of one run, by the case."""
+    out, models = folder / "benchmark.json", folder / "models"
+    options = ("--profile", folder / "engine.toml", "--save-models", models, "--checkpoints", folder)
+    done = suite(folder, *options, f"--benchmark-json={out}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stdout.lower()
     return {record.case.id: record for record in read_benchmark_json(out)[1]}
 
 
-def test_a_step_has_the_process_ledger_alone(folder: Path, here: Here) -> None:
-    found = [record for record in records(folder, here).values() if record.kind == "step"]
+def test_a_step_has_the_process_ledger_alone(records: dict[str, Record]) -> None:
+    found = [record for record in records.values() if record.kind == "step"]
     assert {record.case.method for record in found} == {"forward", "forward-movable", "fo-ga-head", "zo-ga"}
     for record in found:
         assert record.case.id.endswith("-onnxruntime")
@@ -79,8 +90,8 @@ def test_a_step_has_the_process_ledger_alone(folder: Path, here: Here) -> None:
         assert record.time is not None
 
 
-def test_an_erasure_is_judged_as_any_other(folder: Path, here: Here) -> None:
-    for record in records(folder, here).values():
+def test_an_erasure_is_judged_as_any_other(records: dict[str, Record]) -> None:
+    for record in records.values():
         if record.kind == "unlearning":
             assert record.case.setting == "cnn onnxruntime digits b4 class:3"
             assert record.ending.startswith("completed")
@@ -92,9 +103,8 @@ def test_an_erasure_is_judged_as_any_other(folder: Path, here: Here) -> None:
             assert record.completion.sample_forwards == pytest.approx(forwards * 4 * record.completion.step)
 
 
-def test_the_receipt_of_a_saved_model_leads_to_it(folder: Path, here: Here) -> None:
-    found = records(folder, here)
-    record = next(one for one in found.values() if one.case.method == "zo-ga-fast")
+def test_the_receipt_of_a_saved_model_leads_to_it(folder: Path, records: dict[str, Record]) -> None:
+    record = next(one for one in records.values() if one.case.method == "zo-ga-fast")
     path = folder / "models" / model_file(record.case)
     text = path.with_suffix(RECEIPT).read_text()
     assert record.receipt_sha256 == sha256(text.encode()).hexdigest()
@@ -109,7 +119,7 @@ def test_the_receipt_of_a_saved_model_leads_to_it(folder: Path, here: Here) -> N
             for one, other in zip(original.parameters(), erased.parameters(), strict=True):
                 assert torch.equal(one, other)
     assert replayed == 1
-    head = next(one for one in found.values() if one.case.method == "fo-ga-head" and one.kind == "unlearning")
+    head = next(one for one in records.values() if one.case.method == "fo-ga-head" and one.kind == "unlearning")
     assert head.receipt_sha256 is None
     assert not (folder / "models" / model_file(head.case)).with_suffix(RECEIPT).exists()
 
@@ -119,3 +129,30 @@ def test_an_arm_that_needs_autograd_is_refused_before_anything_runs(folder: Path
     path.write_text(PROFILE.replace('"fo-ga-head", "zo-ga"]', '"fo-ga"]'))
     said = usage_error(here, "--profile", path)
     assert "unknown method 'fo-ga' for step cases on onnxruntime; choose from: forward, forward-movable, fo-ga" in said
+
+
+UNRULY = """
+from torch import nn
+from bench.workloads.models import models
+
+class Unruly(nn.Module):
+    def __init__(self, spec):
+        super().__init__()
+        self.last = nn.Linear(spec.channels * spec.size**2, spec.classes)
+
+    def forward(self, x):
+        logits = self.last(x.flatten(1))
+        return logits if float(logits.sum()) > 0 else 2 * logits  # which no graph holds
+
+models.register("unruly")(Unruly)
+"""
+
+
+def test_a_network_that_cannot_be_exported_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "unruly_net.py").write_text(UNRULY)
+    path = tmp_path / "unruly.toml"
+    path.write_text(PROFILE[: PROFILE.index("[unlearning]")].replace('models = ["cnn"]', 'models = ["unruly"]'))
+    done = suite(tmp_path, "-p", "unruly_net", "--profile", path)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    (said,) = done.stderr.strip().splitlines()
+    assert said.startswith("ERROR: model 'unruly' cannot run on an engine: torch cannot export the network: ")
