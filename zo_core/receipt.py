@@ -192,7 +192,7 @@ def _fits(name: str, value: Any) -> bool:
 def _read(content: dict[str, Any]) -> Receipt:
     raw = base64.b64decode(content["rises"], validate=True)
     steps, moved, settings = content["steps"], content["moved"], content["settings"]
-    if not isinstance(steps, int) or steps < 0 or not isinstance(settings, dict):
+    if not isinstance(steps, int) or steps < 0 or not isinstance(moved, list) or not isinstance(settings, dict):
         raise ReceiptError("it was changed, or is not whole")
     known = {one.name for one in fields(Receipt)} | {"format", "version", "rounding"}
     if unknown := sorted(set(content) - known):

@@ -217,7 +217,7 @@ def test_a_network_that_was_moved_before_is_told(packages: Packages) -> None:
     """A receipt says that it began with the package's weights."""
     network = OnnxNetwork(packages("cnn"))
     network.weights += 1
-    with pytest.raises(PackageError, match="not the package's"):
+    with pytest.raises(PackageError, match="were not the package's"):
         EdgeZO(packages("cnn"), lr=1e-3, network=network).receipt()
 
 
