@@ -58,7 +58,8 @@ class Receipt:
         method: the arm's name.
         hashes: of what it began with and of what it came to.
         moved: names of the parameters that it moved, in their order; all others stayed as they were.
-        settings: of every step: lr, eps, clip, maximize and those of a `Course`; none where there are no rises.
+        settings: of every step: lr, eps, clip, maximize and those of a `Course`; fewer where a first-order method took
+            the steps.
         steps: how many there were.
         rises: one a step and query, in their order; none where a first-order method took the steps, which then cannot
             be replayed.
@@ -74,7 +75,8 @@ class Receipt:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.rises:
+        first_order = not self.rises and "queries" not in self.settings
+        if first_order or (not self.rises and not self.steps):
             return
         if wrong := sorted(set(self.settings) ^ set(STEP_SETTINGS)):
             raise ReceiptError(f"its settings lack, or have beside what belongs there: {', '.join(wrong)}")

@@ -203,6 +203,7 @@ def test_a_field_that_is_not_there_is_told(name: str) -> None:
         ({"note": 1}, "it holds what no receipt does: note"),
         ({"steps": 6}, "it has 5 rises for 6 steps"),
         ({"steps": -1}, "it was changed"),
+        ({"rises": ""}, "it has 0 rises for 5 steps"),
         ({"queries": 5}, "it has 5 rises for 5 steps"),
         ({"rises": "AAAA"}, "it was changed, or is not whole"),
         ({"rises": "not base64!"}, "it was changed, or is not whole"),
