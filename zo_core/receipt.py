@@ -58,7 +58,8 @@ class Receipt:
         method: the arm's name.
         hashes: of what it began with and of what it came to.
         moved: names of the parameters that it moved, in their order; all others stayed as they were.
-        settings: of every step: lr, eps, clip, maximize and those of a `Course`; none where there are no rises.
+        settings: of every step: lr, eps, clip, maximize and those of a `Course`; fewer where a first-order method took
+            the steps.
         steps: how many there were.
         rises: one a step and query, in their order; none where a first-order method took the steps, which then cannot
             be replayed.
@@ -74,7 +75,8 @@ class Receipt:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.rises:
+        first_order = not self.rises and "queries" not in self.settings
+        if first_order or (not self.rises and not self.steps):
             return
         if wrong := sorted(set(self.settings) ^ set(STEP_SETTINGS)):
             raise ReceiptError(f"its settings lack, or have beside what belongs there: {', '.join(wrong)}")
@@ -192,7 +194,7 @@ def _fits(name: str, value: Any) -> bool:
 def _read(content: dict[str, Any]) -> Receipt:
     raw = base64.b64decode(content["rises"], validate=True)
     steps, moved, settings = content["steps"], content["moved"], content["settings"]
-    if not isinstance(steps, int) or steps < 0 or not isinstance(settings, dict):
+    if not isinstance(steps, int) or steps < 0 or not isinstance(moved, list) or not isinstance(settings, dict):
         raise ReceiptError("it was changed, or is not whole")
     known = {one.name for one in fields(Receipt)} | {"format", "version", "rounding"}
     if unknown := sorted(set(content) - known):

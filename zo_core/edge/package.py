@@ -78,7 +78,7 @@ class Preprocessing:
             choices = ", ".join(INTERPOLATIONS)
             raise PackageError(f"unknown interpolation {self.interpolation!r}; choose from: {choices}")
         sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
-        if len(sides) > 2:
+        if isinstance(self.resize, tuple) and len(sides) != 2:
             raise PackageError(f"images are resized to their shorter side, or to height and width, not to {sides}")
         if not all(type(side) is int for side in (self.size, *sides)) or not 1 <= self.size <= min(sides):
             raise PackageError(f"no square of {self.size} pixels can be cut out of images resized to {self.resize}")

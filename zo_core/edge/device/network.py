@@ -11,6 +11,7 @@ from zo_core.edge.package import FEATURES, IMAGES, LOGITS, Package, PackageError
 from zo_core.engine.flat import Numbers
 
 ERRORS_ALONE = 3  # onnxruntime's severity
+OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "bad allocation")
 
 
 class Outputs(NamedTuple):
@@ -70,11 +71,14 @@ class OnnxNetwork:
         self._outputs = [one.name for one in self._session.get_outputs()]
 
     def run(self, images: Numbers) -> Outputs:
-        """See `Network.run`."""
+        """See `Network.run`; raises PackageError or MemoryError where the engine fails."""
         self._binding.bind_cpu_input(IMAGES, np.ascontiguousarray(images, dtype=np.float32))
         for name in self._outputs:
             self._binding.bind_output(name)
-        self._session.run_with_iobinding(self._binding)
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:  # its errors have no common base
+            raise _told(error) from None
         found = dict(zip(self._outputs, self._binding.copy_outputs_to_cpu(), strict=True))
         return Outputs(found[LOGITS], found.get(FEATURES))
 
@@ -107,6 +111,14 @@ def _session(graph: Path, options: Any) -> Any:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base
         raise PackageError(f"{graph}: ONNX Runtime cannot run it: {str(error).strip().splitlines()[0]}") from None
+
+
+def _told(error: Exception) -> Exception:
+    """What to raise for an error of the engine's while it runs."""
+    said = " ".join(str(error).split())
+    if any(words in said for words in OUT_OF_MEMORY):
+        return MemoryError(said)
+    return PackageError(f"ONNX Runtime cannot run the network: {said}")
 
 
 def cross_entropy(logits: Numbers, labels: np.ndarray[Any, Any]) -> float:

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
@@ -41,6 +41,7 @@ from zo_core.receipt import numbers_hash
 TOLERANCE = 1e-4  # of the largest logit
 NUDGE = 0.05  # of a parameter's root mean square, plus a little where that is zero
 TRIED = 2  # images
+BATCHES = (1, 2, 3)  # that a graph is held to: its batch may be of any size
 
 
 def export(
@@ -75,14 +76,15 @@ def export(
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise PackageError(f"there must be two classes or more, each of a name of its own: not {list(classes)}")
     exported = _on_cpu(model)
+    last = _head_layer(exported, how)
     parameters = dict(exported.named_parameters())
     weights = np.concatenate([one.detach().numpy().reshape(-1) for one in parameters.values()])
-    graph = _graph(exported, how)
+    graph = _graph(exported, last, how)
     pool = PortableNoise(0, len(weights)).pool().numpy()
     layout = Layout(
         parameters=tuple(Parameter(name, tuple(one.shape)) for name, one in parameters.items()),
         tails=_tails(exported),
-        head=_head(exported),
+        head=None if last is None else _named(exported, last),
         classes=tuple(classes),
         preprocessing=how,
         sha256={GRAPH: sha256(graph).hexdigest(), WEIGHTS: numbers_hash(weights), POOL: numbers_hash(pool)},
@@ -106,10 +108,11 @@ def check(model: nn.Module, package: Package) -> None:
     """
     layout, how = package.layout, package.layout.preprocessing
     draws = torch.Generator().manual_seed(0)
-    images = torch.randn(TRIED, how.channels, how.size, how.size, generator=draws)
     network = OnnxNetwork(package)
     moved = copy.deepcopy(model)
-    _compare(moved, network, images, len(layout.classes), "as it is")
+    for samples in BATCHES:
+        images = torch.randn(samples, how.channels, how.size, how.size, generator=draws)
+        _compare(moved, network, images, len(layout.classes), "as it is")
     with torch.no_grad():
         for (name, parameter), numbers in zip(moved.named_parameters(), network.parameters.values(), strict=True):
             scale = NUDGE * float(parameter.square().mean().sqrt()) + NUDGE * TOLERANCE
@@ -121,8 +124,7 @@ def check(model: nn.Module, package: Package) -> None:
 
 
 def _compare(model: nn.Module, network: OnnxNetwork, images: Tensor, classes: int, when: str) -> None:
-    with torch.no_grad():
-        expected = model(images)
+    expected = _run(model, images)
     if not isinstance(expected, Tensor) or expected.shape != (len(images), classes):
         what = f"a tensor of {tuple(expected.shape)}" if isinstance(expected, Tensor) else type(expected).__name__
         raise PackageError(
@@ -136,6 +138,15 @@ def _compare(model: nn.Module, network: OnnxNetwork, images: Tensor, classes: in
             f"the engine differs from torch by {difference:.2g} {when}, the largest logit being {largest:.2g}: it "
             "is not exported"
         )
+
+
+def _run(model: nn.Module, images: Tensor) -> Any:
+    """What the network gives; raises PackageError where it cannot take the images."""
+    try:
+        with torch.no_grad():
+            return model(images)
+    except Exception as error:  # a user's network may do anything
+        raise PackageError(f"the network cannot take {tuple(images.shape)} images: {_cause(error)}") from None
 
 
 def _matters(model: nn.Module, parameter: Tensor, images: Tensor) -> bool:
@@ -165,6 +176,8 @@ def _preprocessing(
 
 def _on_cpu(model: nn.Module) -> nn.Module:
     """A copy in eval mode, in C order: the numbers of a parameter lie as its shape says."""
+    if any(map(nn.parameter.is_lazy, model.parameters())):
+        raise PackageError("the network has lazy layers: send a batch through it first")
     copied = copy.deepcopy(model).cpu().eval()
     for name, parameter in copied.named_parameters():
         if parameter.dtype != torch.float32:
@@ -187,30 +200,37 @@ def _tails(model: nn.Module) -> dict[str, tuple[str, ...]]:
         return {}
 
 
-def _head(model: nn.Module) -> Head | None:
-    last = _last(model)
-    if last is None:
-        return None
+def _named(model: nn.Module, last: nn.Linear) -> Head:
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     return Head(names[last.weight], None if last.bias is None else names[last.bias])
 
 
-def _last(model: nn.Module) -> nn.Linear | None:
-    """The last layer, if it is linear and what it gives are the logits' own scores."""
+def _head_layer(model: nn.Module, how: Preprocessing) -> nn.Linear | None:
+    """The last layer, if it is linear, what it gives are the logits themselves, and its weight is no other layer's."""
     try:
         last = head(model)
     except ValueError:
         return None
-    return last if isinstance(last, nn.Linear) else None
+    if not isinstance(last, nn.Linear):
+        return None
+    seen: list[tuple[Tensor, Tensor]] = []
+    hook = last.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
+    images = torch.randn(TRIED, how.channels, how.size, how.size, generator=torch.Generator().manual_seed(0))
+    logits = _run(model, images)
+    hook.remove()
+    shared = sum(one is last.weight for _, one in model.named_parameters(remove_duplicate=False)) > 1
+    if shared or len(seen) != 1 or not isinstance(logits, Tensor) or not torch.equal(seen[0][1], logits):
+        return None
+    return last if seen[0][0].dim() == 2 else None
 
 
 class _WithFeatures(nn.Module):
     """The network, which gives beside its logits what its last layer saw."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, last: nn.Linear | None) -> None:
         super().__init__()
         self.model = model
-        self._last = (_last(model),)  # in a tuple, lest it be registered twice
+        self._last = (last,)  # in a tuple, lest it be registered twice
 
     def forward(self, images: Tensor) -> Any:
         seen: list[Tensor] = []
@@ -223,10 +243,10 @@ class _WithFeatures(nn.Module):
         return logits, seen[-1]
 
 
-def _graph(model: nn.Module, how: Preprocessing) -> bytes:
+def _graph(model: nn.Module, last: nn.Linear | None, how: Preprocessing) -> bytes:
     """The network as an ONNX file's content, without weights: each parameter is an input of its own name."""
-    wrapper = _WithFeatures(model).eval()
-    names = [LOGITS] if _last(model) is None else [LOGITS, FEATURES]
+    wrapper = _WithFeatures(model, last).eval()
+    names = [LOGITS] if last is None else [LOGITS, FEATURES]
     images = torch.zeros(TRIED, how.channels, how.size, how.size)
     with _quietly():
         try:
@@ -244,18 +264,31 @@ def _graph(model: nn.Module, how: Preprocessing) -> bytes:
             raise PackageError(f"torch cannot export the network: {_cause(error)}") from None
         assert program is not None
         graph = program.model
-        _weights_to_inputs(graph, [name for name, _ in model.named_parameters()])
+        _weights_to_inputs(graph, _aliases(model))
         onnxscript.optimizer.optimize(graph)
         ClearMetadataAndDocStringPass()(graph)  # the workstation's paths among it, and three quarters of the bytes
     return bytes(onnx_ir.to_proto(graph).SerializeToString())
 
 
-def _weights_to_inputs(model: onnx_ir.Model, names: Sequence[str]) -> None:
+def _aliases(model: nn.Module) -> dict[str, list[str]]:
+    """All names of each parameter, by its first: one that layers share has several."""
+    first: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    found: dict[str, list[str]] = {name: [] for name in first.values()}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        found[first[parameter]].append(name)
+    return found
+
+
+def _weights_to_inputs(model: onnx_ir.Model, names: Mapping[str, Sequence[str]]) -> None:
     """Have every parameter that the graph uses come from outside; before the optimizer, which would fold it."""
-    for name in names:
-        value = model.graph.initializers.pop(f"model.{name}", None)
-        if value is None or not value.uses():
+    for name, aliases in names.items():
+        there = [model.graph.initializers.pop(f"model.{alias}", None) for alias in aliases]
+        used = [value for value in there if value is not None and value.uses()]
+        if not used:
             continue
+        value, *others = used
+        for other in others:
+            other.replace_all_uses_with(value)
         value.const_value = None
         value.name = name
         model.graph.inputs.append(value)
