@@ -1,9 +1,11 @@
 """Making a package of a torch network: its graph with weights as inputs, checked against torch before it is kept."""
 
 import copy
+import io
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -296,19 +298,14 @@ def _weights_to_inputs(model: onnx_ir.Model, names: Mapping[str, Sequence[str]])
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the exporter's warnings of its own deprecations, and without its log."""
-    import logging
-
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    """Without the exporter's warnings of its own deprecations, its log, and the graphs that it prints when it fails."""
+    level, unread = logging.root.manager.disable, io.StringIO()
+    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), redirect_stdout(unread), redirect_stderr(unread):
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(level)
 
 
 def _cause(error: BaseException) -> str:
