@@ -211,7 +211,8 @@ def test_the_timed_erasure_repeats_the_run_that_was_followed(tmp_path: Path) -> 
     model = erasure.fresh_model()
     for _ in range(2):
         erasure.reset(model)
-        assert erasure.erase(model, trajectory.completed)() == 2 * trajectory.completed  # two forwards a step
+        taken = erasure.erase(model, trajectory.completed)
+        assert taken.forwards() == 2 * trajectory.completed  # two forwards a step
         assert erasure.evaluate(model) == trajectory.at_completion()
 
 

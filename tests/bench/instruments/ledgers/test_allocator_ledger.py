@@ -16,7 +16,7 @@ from bench.instruments.stand_in import IDLE, StandIn
 from bench.profiles import load_profile
 from bench.record import Case
 from bench.workloads.models import ImageSpec, build_model
-from tests.bench.instruments.test_tensor_ledger import (
+from tests.bench.instruments.ledgers.test_tensor_ledger import (
     KIB,
     allocate_two,
     free_between,
