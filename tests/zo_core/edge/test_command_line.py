@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import zo_core
-from tests.zo_core.edge.conftest import CLASSES, SIZE, Packages, content, edge, network
+from tests.zo_core.edge.conftest import CLASSES, SIZE, Forgettable, Packages, content, edge, network
 from tests.zo_core.edge.test_replay import run
 from zo_core.edge import Package
 from zo_core.edge.device.images import read_image
@@ -23,15 +23,6 @@ from zo_core.edge.package import read_numbers
 from zo_core.receipt import Receipt, numbers_hash
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(scope="session")
-def forgettable(packages: Packages, pictures: Path) -> tuple[Package, Path, str]:
-    """A package, pictures, and the class that an untrained network gives all of them."""
-    package, folder = packages("cnn"), pictures / "a"
-    images = [read_image(path, package.layout.preprocessing) for path in sorted(folder.iterdir())]
-    (answer,) = set(OnnxNetwork(package).run(np.stack(images)).logits.argmax(axis=1).tolist())
-    return package, folder, CLASSES[answer]
 
 
 @pytest.fixture
@@ -194,7 +185,7 @@ def test_a_damaged_package_is_one_line(
 
 
 def test_an_erasure_says_what_it_did_and_others_can_do_it_again(
-    forgettable: tuple[Package, Path, str], tmp_path: Path, capsys: Capture
+    forgettable: Forgettable, tmp_path: Path, capsys: Capture
 ) -> None:
     package, pictures, label = forgettable
     out = tmp_path / "some" / "folder"
@@ -224,7 +215,7 @@ def test_an_erasure_says_what_it_did_and_others_can_do_it_again(
 
 
 def test_an_erasure_that_is_not_complete_writes_nothing(
-    forgettable: tuple[Package, Path, str], tmp_path: Path, capsys: Capture
+    forgettable: Forgettable, tmp_path: Path, capsys: Capture
 ) -> None:
     package, pictures, label = forgettable
     code, said, complaint = run(
@@ -240,7 +231,7 @@ def test_an_erasure_that_is_not_complete_writes_nothing(
 @pytest.mark.parametrize("method", ["zo-ga", "fo-ga-head"])
 @pytest.mark.parametrize(("lr", "eps"), [(1e25, 1e-3), (1e35, 1e-3), (1e300, 1e-3), (1e-3, 1e20)])
 def test_a_network_that_answers_nothing_any_more_has_not_forgotten(
-    forgettable: tuple[Package, Path, str], tmp_path: Path, method: str, lr: float, eps: float
+    forgettable: Forgettable, tmp_path: Path, method: str, lr: float, eps: float
 ) -> None:
     """In a process of its own, where a warning of numpy's would be another line."""
     package, pictures, label = forgettable
@@ -256,7 +247,7 @@ def test_a_network_that_answers_nothing_any_more_has_not_forgotten(
 
 
 def test_a_request_names_its_pictures(
-    forgettable: tuple[Package, Path, str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    forgettable: Forgettable, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A path a line or a column of CSV, from the folder or from here; folders that begin with a dot are none."""
     package, pictures, label = forgettable
@@ -342,7 +333,7 @@ def test_a_network_of_the_users_own(tmp_path: Path, capsys: Capture, monkeypatch
     assert not (tmp_path / "out").exists()
 
 
-def test_a_read_only_package_is_run(forgettable: tuple[Package, Path, str], tmp_path: Path) -> None:
+def test_a_read_only_package_is_run(forgettable: Forgettable, tmp_path: Path) -> None:
     """Where this is run as root, nothing is forbidden; then the folder at least is left as it is."""
     package, pictures, label = forgettable
     folder = tmp_path / "package"
