@@ -15,11 +15,14 @@ from torch import nn
 
 from bench.workloads.models import ImageSpec, build_model
 from zo_core.edge import Package, export
+from zo_core.edge.device.images import read_image
+from zo_core.edge.device.network import OnnxNetwork
 
 CLASSES = tuple("abcdefghij")
 SIZE = 32
 
 Packages = Callable[[str], Package]
+Forgettable = tuple[Package, Path, str]
 
 
 def network(name: str) -> nn.Module:
@@ -49,6 +52,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = draws.integers(0, 256, (40, 36, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / of_class / f"{number}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def forgettable(packages: Packages, pictures: Path) -> Forgettable:
+    """A package, pictures, and the class that an untrained network gives all of them."""
+    package, folder = packages("cnn"), pictures / "a"
+    images = [read_image(path, package.layout.preprocessing) for path in sorted(folder.iterdir())]
+    (answer,) = set(OnnxNetwork(package).run(np.stack(images)).logits.argmax(axis=1).tolist())
+    return package, folder, CLASSES[answer]
 
 
 def edge(*arguments: object, where: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -108,7 +108,11 @@ def _own(module: str, function: str) -> nn.Module | None:
         sys.path.pop(0)
     if not callable(make := getattr(found, function, None)):
         return None
-    made = make()
+    try:
+        made = make()
+    except Exception as error:  # the user's function may do anything
+        said = str(error).strip().splitlines() or [""]
+        raise PackageError(f"{module}:{function}: {type(error).__name__}: {said[0]}") from None
     if not isinstance(made, nn.Module):
         raise PackageError(f"{module}:{function} returns a {type(made).__name__}, not a torch.nn.Module")
     return made

@@ -17,6 +17,7 @@ from zo_core.edge.device.optimizer import begun_elsewhere, check_batch, receipt_
 from zo_core.edge.package import Package, PackageError
 from zo_core.engine.flat import Numbers
 from zo_core.receipt import Receipt
+from zo_core.spsa import check_lengths
 
 
 class EdgeHead:
@@ -59,7 +60,8 @@ class EdgeHead:
         """Take one step; see `EdgeZO.step`. One run of the network, and the last layer's gradient.
 
         Raises:
-            FloatingPointError: the loss was not finite; the weights are as they were.
+            FloatingPointError: the loss was not finite, or the step is beyond what float32 can hold; the weights are
+                as they were.
         """
         images, answers = check_batch(self.package, images, labels)
         logits, features = self.network.run(images)
@@ -70,6 +72,7 @@ class EdgeHead:
         slope = _softmax(logits)
         slope[np.arange(len(answers)), answers] -= 1
         slope *= (self.lr if self.maximize else -self.lr) / len(answers)
+        check_lengths(slope)
         weight = self.network.parameters[self.head.weight].reshape(logits.shape[1], -1)
         weight += slope.T.astype(np.float32) @ features
         if self.head.bias is not None:

@@ -124,5 +124,6 @@ def _told(error: Exception) -> Exception:
 def cross_entropy(logits: Numbers, labels: np.ndarray[Any, Any]) -> float:
     """Mean cross-entropy in nats of (N, classes) logits, in float64; NaN where a logit is not finite."""
     z = logits.astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, as said
+        z -= z.max(axis=1, keepdims=True)
     return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]))
