@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from bench.workloads.models import ImageSpec, build_model, model_bytes, models
 from bench.workloads.models.outputs import give_logits
+from tests.zo_core.edge.alone import make
 from tests.zo_core.edge.conftest import CLASSES, SIZE, Packages, content, network
 from zo_core.ascent.tail import tail_of
 from zo_core.edge import Package, PackageError, export, load
@@ -464,6 +465,14 @@ def test_hashes_are_of_the_numbers_as_they_are_on_the_disk(packages: Packages) -
     assert package.layout.sha256["weights.npy"] == numbers_hash(package.weights())
     raw = (package.folder / "weights.npy").read_bytes()[-4 * package.layout.numbers :]
     assert sha256(raw).hexdigest() == numbers_hash(package.weights())
+
+
+def test_the_package_of_the_tests_without_torch_is_what_export_makes(tmp_path: Path) -> None:
+    """But for the versions, and what they make of the graph; see `alone/make.py`."""
+    kept, made = Package(make.DATA / "package"), make.package(tmp_path / "package")
+    check(make.network().eval(), kept)
+    assert replace(kept.layout, sha256={}, versions={}) == replace(made.layout, sha256={}, versions={})
+    assert kept.pool() == pytest.approx(made.pool(), abs=1e-6)
 
 
 def light(name: str) -> bool:
