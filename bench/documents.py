@@ -27,7 +27,8 @@ grid for every arm on seeds that no result uses, takes the best ToW at completio
 cheapest in sample-forwards), writes the choice into the profile, and keeps every trial beside it, in
 `NAME.tuning.json`. With `batch_sizes = "tuned"` an arm's batch size is searched for, too, and with `tails` how much of
 the network it moves. Where a class is forgotten, a point counts only if a probe (20 samples a class) recovers at most 3
-points more of it than after `fo-ga` on the whole network; an arm that never goes so deep keeps its longest tail.
+points more of it than after `fo-ga` on the whole network; an arm that never goes so deep keeps its longest tail. Where
+`fo-ga` itself failed there, with a ToW below 0.5, no arm is held to its depth.
 `baselines/` has what the memory gate compares with.
 What T\\*, ToW and Retrain are: [what is measured](../bench/README.md#what-is-measured).
 """

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
-from bench.arms.table import check_method, methods_for
+from bench.arms.table import methods
 from bench.base.paths import called
 from bench.base.registry import add_modules_option, import_modules
 from bench.base.sizes import MIB, parse_bytes
@@ -45,7 +45,7 @@ def _header(options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    arms = methods_for("step")
+    of = ", ".join(_arms())
     parser = argparse.ArgumentParser(
         prog=called("forecast"), description="Peak of live tensors in one step, without allocating it."
     )
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     asked = parser.add_mutually_exclusive_group()
     asked.add_argument("--batch-size", type=_count, nargs="+", default=[1], metavar="N", help="default: 1")
     asked.add_argument("--budget", metavar="SIZE", help="say instead the largest batch that fits, such as 512MiB")
-    parser.add_argument("--method", nargs="+", default=["fo-ga", "zo-ga"], metavar="ARM", help=f"of {', '.join(arms)}")
+    parser.add_argument("--method", nargs="+", default=["fo-ga", "zo-ga"], metavar="ARM", help=f"of {of}")
     parser.add_argument("--channels", type=_count, default=3, metavar="N", help="of the images; default: 3")
     parser.add_argument("--classes", type=_count, default=10, metavar="N", help="default: 10")
     parser.add_argument("--dtype", default="float32", choices=get_args(Dtype), help="of the passes; default: float32")
@@ -83,7 +83,8 @@ def _stand_ins(options: argparse.Namespace) -> list[StandIn]:
     spec = ImageSpec(options.channels, options.image_size, options.classes)
     check_model(options.model, spec, options.dtype, "meta")
     for method in options.method:
-        check_method(method, "step")
+        if method not in _arms():
+            raise ValueError(f"there is no step of {method!r} to forecast; choose from: {', '.join(_arms())}")
     return [
         StandIn.of(
             Case(
@@ -103,6 +104,11 @@ def _stand_ins(options: argparse.Namespace) -> list[StandIn]:
         for batch_size in options.batch_size
         for method in options.method
     ]
+
+
+def _arms() -> list[str]:
+    """All but Retrain, whose step is that of a training which is not given here."""
+    return [name for name in methods if methods.get(name).start is not None or "step" in methods.get(name).kinds]
 
 
 def _peaks(stand_ins: Sequence[StandIn]) -> Iterator[str]:

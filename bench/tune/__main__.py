@@ -38,7 +38,7 @@ from bench.run.preflight import (
     prepare_folder,
 )
 from bench.tune.choice import STANDARD, Choice, choose
-from bench.tune.file import plans_of
+from bench.tune.file import plans_of, tuning_path
 from bench.tune.search import check_tunable, grid, pilots, searched_for, tunable, without_requests
 from bench.tune.trying import as_toml, tried_before, try_arms
 from bench.workloads.datasets import Library
@@ -81,6 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
         erasures = pilots(profile, tuning, materials) if arms else []
         try_arms(arms, tuning, erasures, progress, meter, found, options.profile)
     _put_into_profile(profile, profile_path(options.profile), choose(found.scores))
+    if not arms:
+        places = f"{tuning_path(options.profile)} has what was tried, {profile_path(options.profile)} what was chosen"
+        _tell(f"nothing was left to search for {', '.join(wanted)}: {places}")
     return 0
 
 
@@ -101,10 +104,14 @@ def _put_into_profile(profile: Profile, path: Path, chosen: dict[tuple[int, str]
         for number, plan in enumerate(profile.unlearning)
         if number == searched or (arm in plan.methods and searched_for(profile, number) == searched)
     ]
+    tables = {number: plans[number] if isinstance(plans, list) else plans for number, *_ in places}
+    new = [plan for plan in tables.values() if "hyperparameters" not in plan]
     for number, arm, best in places:
-        plan = plans[number] if isinstance(plans, list) else plans
-        plan.setdefault("hyperparameters", tomlkit.table())[arm] = tomlkit.value(as_toml(best.score.tuned))
-    write_text(path, tomlkit.dumps(document))
+        table = tables[number].setdefault("hyperparameters", tomlkit.table())
+        table[arm] = tomlkit.value(as_toml(best.score.tuned))
+    for plan in new:
+        plan["hyperparameters"].add(tomlkit.nl())  # before the table that follows
+    write_text(path, tomlkit.dumps(document).rstrip("\n") + "\n")
 
 
 def _load(name: str) -> tuple[Profile, TuningPlan]:

@@ -10,8 +10,9 @@ ToW sees outputs alone, and so would take the last layer, which can hide a class
 knows. Where a class is forgotten, a point therefore counts only if it goes as deep as `STANDARD` does on the whole
 network: what a probe recovers of the class (`bench.erasure.depth`) is at most `DEPTH_MARGIN` points more than at the
 point that is chosen for it there. An arm that never goes so deep keeps the best point of the longest tail that it was
-tried on, and that is said. Where `STANDARD` was not tried, or never completed, there is no such bar; and where it hides
-the class itself, so that a probe recovers about as much as of the original, the bar keeps nothing out.
+tried on, and that is said. Where `STANDARD` was not tried, or failed, there is no such bar: a model of a ToW below
+`WORTH` has lost most of what it knew, and that a probe finds little of the class there shows no forgetting. And where
+it hides the class itself, so that a probe recovers about as much as of the original, the bar keeps nothing out.
 """
 
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ from bench.record import CLOSE, DEPTH_MARGIN, Tail
 from bench.tune.search import Strict, Trial
 
 STANDARD = "fo-ga"
+WORTH = 0.5  # ToW of a standard that left a model; runs that did not complete count 0 in it, too
 
 
 class Score(Strict):
@@ -59,10 +61,16 @@ class Score(Strict):
 
 @dataclass(frozen=True)
 class Choice:
-    """The point that was chosen for an arm; `shallow` if none of its points goes deep enough."""
+    """The point that was chosen for an arm.
+
+    Attributes:
+        shallow: whether none of its points goes deep enough.
+        set_aside: what would have been chosen, but does not go deep enough; None if the choice is the same.
+    """
 
     score: Score
     shallow: bool
+    set_aside: Score | None = None
 
 
 def scores(trials: Iterable[Trial]) -> list[Score]:
@@ -73,12 +81,15 @@ def scores(trials: Iterable[Trial]) -> list[Score]:
 
 def choose(found: Iterable[Score]) -> dict[tuple[int, str], Choice]:
     """For each plan and arm what the rule chooses. An arm that never completed has nothing."""
-    completing: dict[tuple[int, str], list[Score]] = {}
-    for score in found:
-        if score.completed:
-            completing.setdefault((score.plan, score.method), []).append(score)
+    completing = _completing(found)
     bars = {plan: _bar(completing.get((plan, STANDARD), [])) for plan, _ in completing}
     return {(plan, arm): _chosen(points, bars[plan]) for (plan, arm), points in completing.items()}
+
+
+def standard_failed(found: Iterable[Score], plan: int) -> bool:
+    """Whether there is no bar of depth in a plan, though a class is forgotten, since `STANDARD` left no model there."""
+    whole = [point for point in _completing(found).get((plan, STANDARD), []) if point.tail == "all"]
+    return any(point.depth is not None for point in whole) and _bar(whole) is None
 
 
 def doubts(chosen: Score, found: Iterable[Score], tuning: TuningPlan) -> list[str]:
@@ -96,19 +107,28 @@ def doubts(chosen: Score, found: Iterable[Score], tuning: TuningPlan) -> list[st
     return said
 
 
+def _completing(found: Iterable[Score]) -> dict[tuple[int, str], list[Score]]:
+    """The points with a run that completed, by plan and arm."""
+    completing: dict[tuple[int, str], list[Score]] = {}
+    for score in found:
+        if score.completed:
+            completing.setdefault((score.plan, score.method), []).append(score)
+    return completing
+
+
 def _bar(standard: list[Score]) -> float | None:
     """The most that a probe may recover; None for no bar."""
     whole = [point for point in standard if point.tail == "all"]
-    depth = _cheapest_of_the_best(whole).depth if whole else None
-    return None if depth is None else depth + DEPTH_MARGIN
+    best = _cheapest_of_the_best(whole) if whole else None
+    return None if best is None or best.tow < WORTH or best.depth is None else best.depth + DEPTH_MARGIN
 
 
 def _chosen(points: list[Score], bar: float | None) -> Choice:
     deep = [point for point in points if bar is None or point.depth is None or point.depth <= bar]
-    if deep:
-        return Choice(_cheapest_of_the_best(deep), shallow=False)
     longest = min((point.tail for point in points), key=TAILS.index)
-    return Choice(_cheapest_of_the_best([point for point in points if point.tail == longest]), shallow=True)
+    best = _cheapest_of_the_best(deep or [point for point in points if point.tail == longest])
+    barless = _cheapest_of_the_best(points)
+    return Choice(best, shallow=not deep, set_aside=None if barless == best else barless)
 
 
 def _cheapest_of_the_best(points: list[Score]) -> Score:

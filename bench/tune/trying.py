@@ -10,11 +10,12 @@ from bench.instruments.energy import Meter
 from bench.instruments.machine import describe_commit, describe_machine
 from bench.profiles import Tuned, TuningPlan
 from bench.record import TuningCost
-from bench.tune.choice import STANDARD, Score, choose, doubts, scores
+from bench.tune.choice import STANDARD, WORTH, Choice, Score, choose, doubts, scores, standard_failed
 from bench.tune.file import Plan, Tuning, put_aside, read_tuning
 from bench.tune.search import Trial, try_arm
 
 SHALLOW = f"no point goes as deep as {STANDARD} on the whole network: the best of its longest tail"
+FAILED = f"a ToW below {WORTH:g} on the whole network: no other arm is held to its depth"
 
 
 def try_arms(
@@ -82,11 +83,22 @@ def as_toml(best: Tuned) -> str:
 
 
 def _said(arm: str, found: list[Score], tuning: TuningPlan) -> str:
-    """What was chosen for one arm, plan by plan, with whatever speaks against relying on it."""
+    """What was chosen for one arm, plan by plan, with what it is worth and whatever speaks against relying on it."""
     words = []
-    for (_, method), choice in choose(found).items():
+    for (plan, method), choice in choose(found).items():
         if method == arm:
-            said = [SHALLOW] if choice.shallow else []
-            doubt = ", ".join([*said, *doubts(choice.score, found, tuning)])
-            words.append(as_toml(choice.score.tuned) + (f" ({doubt})" if doubt else ""))
+            failed = [FAILED] if arm == STANDARD and standard_failed(found, plan) else []
+            doubt = ", ".join([*_on_depth(choice), *failed, *doubts(choice.score, found, tuning)])
+            words.append(_valued(choice.score) + (f" ({doubt})" if doubt else ""))
     return "; ".join(words) or "never complete: its entry in the profile stays as it is"
+
+
+def _on_depth(choice: Choice) -> list[str]:
+    """What the rule of depth had to do with it."""
+    shallow = [SHALLOW] if choice.shallow else []
+    aside = choice.set_aside
+    return shallow if aside is None else [*shallow, f"set aside, as not so deep: {_valued(aside)}"]
+
+
+def _valued(score: Score) -> str:
+    return f"{as_toml(score.tuned)}, ToW {score.tow:.2f}"

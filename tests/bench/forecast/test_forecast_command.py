@@ -44,6 +44,18 @@ def test_beside_the_largest_batch_stands_its_peak(capsys: Say) -> None:
     assert said[-1].split() == ["zo-ga", f"{largest}", f"{peak / MIB:.2f}"]
 
 
+def test_arms_of_whole_erasures_are_forecast_too(capsys: Say) -> None:
+    """Clipping holds no tensor, and NegGrad+ a batch of each set."""
+    arms = ["zo-ga", "zo-ga-clipped", "zo-ga-fast", "zo-neggrad-plus"]
+    assert main(["--model", "cnn", "--method", *arms]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[-len(arms) :]]
+    assert [row[0] for row in rows] == arms
+    plain, clipped, _, both = (float(row[2]) for row in rows)
+    inputs = {row[0]: float(row[5]) for row in rows}
+    assert plain == clipped < both
+    assert inputs["zo-neggrad-plus"] == pytest.approx(2 * inputs["zo-ga"], abs=0.011)
+
+
 @pytest.mark.parametrize("budget", ["1B", "0", "512KiB"])
 def test_the_budget_is_said_as_it_was_given(capsys: Say, budget: str) -> None:
     assert main(["--model", "cnn", "--budget", budget, "--method", "zo-ga"]) == 0

@@ -14,7 +14,7 @@ from bench.profiles import Tuned, TuningPlan, load_profile
 from bench.record import Case
 from bench.run.preflight import check_hyperparameters
 from bench.tune.__main__ import main
-from bench.tune.choice import choose, doubts, scores
+from bench.tune.choice import choose, doubts, scores, standard_failed
 from bench.tune.file import tuning_costs
 from bench.tune.search import Point, Trial, grid, too_low, tunable
 
@@ -203,7 +203,19 @@ def test_a_point_counts_only_if_it_goes_as_deep_as_ascent_on_the_whole_network()
         trial(0.1, 0.80, method="zo-ga", depth=30.0),
     ]
     assert chosen(trials) == {(0, "fo-ga"): Tuned(lr=0.1, tail="block"), (0, "zo-ga"): Tuned(lr=0.1, tail="stage")}
-    assert not any(choice.shallow for choice in choose(scores(trials)).values())
+    found = choose(scores(trials))
+    assert not any(choice.shallow for choice in found.values())
+    aside = {arm: choice.set_aside.tuned for (_, arm), choice in found.items() if choice.set_aside is not None}
+    assert aside == {"fo-ga": Tuned(lr=0.1, tail="layer"), "zo-ga": Tuned(lr=0.1, tail="layer")}
+
+
+def test_where_the_standard_left_no_model_that_is_known() -> None:
+    """Not where it was tried on a tail alone, where no class is forgotten, or where it left one."""
+    failed = [trial(0.1, 0.06, depth=10.0)]
+    others = ([trial(0.1, 0.06, tail="block", depth=10.0)], [trial(0.1, 0.06)], [trial(0.1, 0.6, depth=10.0)], [])
+    assert standard_failed(scores(failed), 0)
+    assert not any(standard_failed(scores(one), 0) for one in others)
+    assert not standard_failed(scores(failed), 1)
 
 
 def test_an_arm_that_never_goes_so_deep_keeps_the_best_of_its_longest_tail_and_that_is_known() -> None:
@@ -229,10 +241,14 @@ def test_an_arm_that_never_goes_so_deep_keeps_the_best_of_its_longest_tail_and_t
         [trial(0.1, 0.7)],
         [trial(0.1, 0.7, plan=1, depth=10.0)],
         [trial(0.1, 0.7, tail="block", depth=10.0)],
+        [trial(0.1, 0.06, depth=10.0), trial(0.2, 0.49, depth=10.0)],
+        [trial(0.1, 0.9, depth=10.0), trial(0.1, None)],
     ],
 )
 def test_without_a_standard_of_depth_there_is_no_bar(standard: list[Trial]) -> None:
-    """Not tried, never complete, no class that is forgotten, tried in another plan, or not on the whole network."""
+    """Not tried, never complete, no class that is forgotten, tried in another plan, or not on the whole network; or it
+    left no model at any rate, or one in half of its runs.
+    """
     trials = [*standard, trial(0.1, 0.9, method="zo-ga", tail="layer", depth=80.0)]
     assert chosen(trials)[0, "zo-ga"] == Tuned(lr=0.1, tail="layer")
 
@@ -342,7 +358,51 @@ def test_an_arm_that_never_goes_deep_enough_says_so(
     assert tune(with_batches, "--method", "fo-ga") == 0
     said = capfd.readouterr().out
     assert "(no point goes as deep as fo-ga on the whole network: the best of its longest tail" in said
+    trials = json.loads(with_batches.with_suffix(".tuning.json").read_text())["trials"]
+    layers = {t["batch_size"]: t["tow"] for t in trials if t["tail"] == "layer" and t["lr"] == 3e-2}
+    aside = [f"{{ lr = 0.03, batch_size = {size}, tail = 'layer' }}, ToW {tow:.2f}" for size, tow in layers.items()]
+    assert any(f"set aside, as not so deep: {one}" in said for one in aside)
     assert load_profile(str(with_batches)).unlearning[0].hyperparameters["fo-ga"].tail == "all"
+
+
+def test_a_standard_that_left_no_model_is_told(
+    with_batches: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held to a ToW that nothing reaches."""
+    monkeypatch.setattr("bench.tune.choice.WORTH", 1.1)
+    assert tune(with_batches, "--method", "fo-ga") == 0
+    assert "on the whole network: no other arm is held to its depth" in capfd.readouterr().out
+    assert load_profile(str(with_batches)).unlearning[0].hyperparameters["fo-ga"].tail == "layer"
+
+
+def test_where_nothing_is_left_to_search_that_is_told_and_where_it_stands(
+    profile: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert tune(profile, "--method", "fo-ga") == 0
+    written = profile.read_text()
+    capfd.readouterr()
+    assert tune(profile, "--method", "fo-ga") == 0
+    tried = profile.with_suffix(".tuning.json")
+    assert capfd.readouterr().out == (
+        f"nothing was left to search for fo-ga: {tried} has what was tried, {profile} what was chosen\n"
+    )
+    assert profile.read_text() == written
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_table_of_rates_is_apart_from_what_stands_around_it(profile: Path, before: bool) -> None:
+    """One that is not there yet, before [tuning] or at the end of the file."""
+    text = PROFILE.partition("\n# found by tuning")[0]
+    head, _, rest = text.partition("[tuning]\n")
+    tuning, _, plan = rest.partition("\n[unlearning]\n")
+    profile.write_text(f"{head}[unlearning]\n{plan}\n[tuning]\n{tuning}" if before else text)
+    assert tune(profile, "--method", "fo-ga") == 0
+    lines = profile.read_text().split("\n")
+    heads = [place for place, line in enumerate(lines) if line.startswith("[")]
+    assert len(heads) == 4
+    assert all(lines[place - 1] == "" for place in heads)
+    assert lines[-1] == ""
+    assert lines[-2] != ""
 
 
 def test_what_was_tried_is_not_tried_again_and_another_grid_is(profile: Path) -> None:
@@ -421,7 +481,8 @@ def test_it_is_a_command(profile: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "[1/1] fo-ga  { lr = 0.03 } (at the edge of the grid: widen it, " in done.stdout
+    assert "[1/1] fo-ga  { lr = 0.03 }, ToW 0." in done.stdout
+    assert " (at the edge of the grid: widen it, " in done.stdout
     cost = json.loads(profile.with_suffix(".tuning.json").read_text())["costs"][0]
     assert cost["sample_forwards"] == 32 * 3 * sum(
         t["step"] or 20 for t in json.loads(profile.with_suffix(".tuning.json").read_text())["trials"]

@@ -106,6 +106,8 @@ def test_what_cannot_be_used_is_told_in_one_line(tmp_path: Path, trained: nn.Mod
     torch.save(trained, tmp_path / "whole model.pt")
     torch.save([1, 2], tmp_path / "list.pt")
     torch.save({}, tmp_path / "empty dict.pt")
+    torch.save({"epoch": 3, "lr": 0.1, "best": 0.9, "net": trained.state_dict()}, tmp_path / "other key.pt")
+    torch.save({"model": {"epoch": 3}}, tmp_path / "no weights.pt")
     torch.save({"weight": torch.zeros(2**16)}, tmp_path / "cut large.pt")  # of which torch says: invalid argument
     os.truncate(tmp_path / "cut large.pt", 2**17)
     torch.save(trained.state_dict(), tmp_path / "good.pt")
@@ -124,8 +126,10 @@ def test_what_cannot_be_used_is_told_in_one_line(tmp_path: Path, trained: nn.Mod
     save_weights(tmp_path / "nan.safetensors", broken, {})
     found = {
         "whole model.pt": "more than tensors",
-        "list.pt": "holds no state dict",
-        "empty dict.pt": "holds no state dict",
+        "list.pt": "holds no state dict; save",
+        "empty dict.pt": "holds no state dict; save",
+        "other key.pt": "nor is there one under state_dict, model_state_dict, model, module, but 'net', '",
+        "no weights.pt": "module, but 'epoch'; save model.state_dict() alone",
         "cut.pt": "truncated, or no file of weights",
         "cut large.pt": "truncated, or no file of weights",
         "cut.safetensors": "truncated, or no file of weights",

@@ -86,8 +86,16 @@ def _state_dict(path: Path, found: Any) -> StateDict:
         if isinstance(found, dict) and isinstance(found.get(nest), dict):
             found = found[nest]
     if not isinstance(found, dict) or not found or not all(isinstance(one, Tensor) for one in found.values()):
-        raise ValueError(f"weights {path}: it holds no state dict; save model.state_dict()")
+        raise ValueError(f"weights {path}: it holds no state dict{_holding(found)}; save model.state_dict() alone")
     return found
+
+
+def _holding(found: Any) -> str:
+    """Where a state dict was looked for, and what is there instead: first what may be one, under another key."""
+    if not isinstance(found, dict) or not found:
+        return ""
+    keys = [repr(key) for key in sorted(found, key=lambda key: not isinstance(found[key], dict))]
+    return f", nor is there one under {', '.join(NESTS)}, but {some_of(keys)}"
 
 
 def _shape(tensor: Tensor) -> str:
