@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from reports.data.arms import places
 from reports.data.load import CAPS, MIB, caps_of, ratio, value_of
 from reports.data.part import Part
 from reports.data.points import LIFE
@@ -13,8 +14,9 @@ ENGINE = "onnxruntime"
 PEAK_BARS = "The bars of a process's peak"
 LIMITS = (
     "Whether a fresh process got through twenty of the arm's steps. Under cgroup the kernel counts what is resident, "
-    "and kills; under RLIMIT_DATA it counts all private memory that may be written to, resident or not, and lets "
-    "allocations fail. The least limit that suffices is found by halving."
+    "and kills; it drops pages of files, which can be read again, so that less than the peak may do. Under RLIMIT_DATA "
+    "it counts all private memory that may be written to, resident or not, and lets allocations fail. The least limit "
+    "that suffices is found by halving."
 )
 
 
@@ -25,10 +27,7 @@ def engine_table(part: Part) -> Table | None:
     cells = {(row["network"], row["method"], row["engine"]): row for _, row in steps.iterrows()}
     rows = tuple(
         (str(network), str(arm), *(cell for engine in engines for cell in _figures(cells.get((network, arm, engine)))))
-        for network, arm in steps[["network", "method"]]
-        .drop_duplicates()
-        .sort_values("network")
-        .itertuples(index=False)
+        for network, arm in _in_order(steps)[["network", "method"]].drop_duplicates().itertuples(index=False)
     )
     columns = [f"{what} on {engine}" for engine in engines for what in ("peak, MiB,", "step, ms,")]
     note = (
@@ -44,10 +43,16 @@ def cap_table(part: Part) -> Table | None:
     steps = part.steps.dropna(subset=[f"{CAPS}{limit}" for limit in limits], how="all") if limits else part.steps[:0]
     rows = tuple(
         (row["model"], f"{row['batch_size']}", row["method"], *(_said(row[f"{CAPS}{limit}"]) for limit in limits))
-        for _, row in steps.iterrows()
+        for _, row in _in_order(steps.assign(network=steps["model"])).iterrows()
     )
     columns = ("model", "batch", "arm", *(f"{limit} MiB" for limit in limits))
     return Table("Who gets through with how much memory", LIMITS, columns, rows) if rows else None
+
+
+def _in_order(steps: pd.DataFrame) -> pd.DataFrame:
+    """By network, and then in the order of the arms."""
+    place = steps["method"].map(places(steps["method"]))
+    return steps.assign(place=place).sort_values(["network", "place"], kind="stable")
 
 
 def _figures(row: pd.Series | None) -> tuple[str, str]:

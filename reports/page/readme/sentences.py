@@ -11,7 +11,7 @@ from reports.data.load import CAPS, caps_of, value_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
 from reports.page.readme.galleries import Galleries
-from reports.page.readme.headline import ARMS, on_engines
+from reports.page.readme.headline import on_engines
 from reports.tables.engines import ENGINE
 from reports.tables.table import interval_text, number
 
@@ -45,8 +45,7 @@ def caption(galleries: Galleries) -> str:
     basis = " and ".join(sorted(part.done["energy.basis"].dropna().unique()))
     return (
         f"{setting}: {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over {seeds} seeds, "
-        f"for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. {len(ARMS)} of "
-        f"{part.runs['method'].nunique()} arms. Below, hatched: on torch."
+        f"for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. Below, hatched: torch."
     )
 
 
@@ -57,9 +56,9 @@ def device(galleries: Galleries) -> str:
     three = [rows[place] for place in ((ZEROTH, ENGINE), ("forward", ENGINE), (FIRST, "torch"))]
     ours, inference, theirs = (number(value_of(row, "mib"), ".0f") for row in three)
     return (
-        f"On {ENGINE}, without torch, a `{ZEROTH}` step of {three[0]['network']} is a process of {ours} MiB, where "
-        f"plain inference there takes {inference} and `{FIRST}` on torch {theirs}; held to a limit by the kernel, they "
-        f"get through with {listed(_least(row, caps) for row in three)}."
+        f"On {ENGINE}, without torch, a `{ZEROTH}` step of {three[0]['network']} is a process of {ours} MiB (plain "
+        f"inference there: {inference}, `{FIRST}` on torch: {theirs}); under a limit of the kernel's they need "
+        f"{listed(_least(row, caps) for row in three)}."
     )
 
 
