@@ -1,7 +1,10 @@
 """A learning rate for one request, from a short search that never looks at what is to be forgotten.
 
 The search forgets something else instead, of what is to be kept: as many other samples, or another class, which the
-model still knows. What was tried, and what it took, is kept beside the profile as `python -m bench.tune` keeps it.
+model still knows. A rate that wrecks one model may spare another by luck, so each is tried on several, and evaluated as
+often as the request will be: an erasure that goes wrong does so within a few steps, and a coarser look would tell of
+what came after completion. What was tried, and what it took, is kept beside the profile as `python -m bench.tune` keeps
+it.
 """
 
 from collections.abc import Iterator
@@ -27,7 +30,7 @@ from bench.workloads.splits import Split, split
 
 RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0]
 SEEDS = range(100, 110)
-COARSE = 1.3  # as far apart are evaluations, which take most of the time
+DRAWS = 3  # erasures that each rate is tried on
 LEAST = 20  # samples: of fewer, the first that is lost ends an erasure, whatever else it did
 
 
@@ -42,41 +45,50 @@ def search_rate(profile: Profile, arm: str, materials: Materials, meter: Meter, 
     parts = split(data, str(case.scenario), case.seed)
     kept = replace(materials, library=_without(data, parts))
     torch.set_num_threads(profile.threads)
-    pilot, tuning, erasure = _pilot(profile, kept, data, parts)
+    erasures = _pilots(profile, kept, data, parts)
+    cases = [erasure.case for erasure in erasures]
+    pilot, tuning = _pilot_profile(profile, [str(one.scenario) for one in cases], [one.seed for one in cases])
     asked = digest(samples(data, parts.forget))
-    identity = [pilot.model_dump_json(), data.fingerprint, asked, erasure.origins.model_dump_json()]
+    identity = [pilot.model_dump_json(), data.fingerprint, asked, erasures[0].origins.model_dump_json()]
     identity += [models.source(case.model), methods.source(arm)]
     digests = sha256("\n".join(identity).encode()).hexdigest()
     found = tried_before(path, digests, plans_of(pilot), command, materials.progress.say)
     done = {cost.method for cost in found.costs}
     arms = [] if arm in done else [arm]
-    try_arms(arms, tuning, [(0, erasure)], materials.progress, meter, found, path, short=True)
+    try_arms(arms, tuning, [(0, erasure) for erasure in erasures], materials.progress, meter, found, path, short=True)
     chosen = choose(found.scores).get((0, arm))
     if chosen is None:
-        most = erasure.plan.max_steps
+        most = profile.unlearning[0].max_steps
         raise ValueError(
             f"no rate from {RATES[0]:g} to {RATES[-1]:g} completes in {most} steps; raise --max-steps, or give --lr"
         )
     return chosen.score.tuned
 
 
-def _pilot(
-    profile: Profile, materials: Materials, data: ImageData, parts: Split
-) -> tuple[Profile, TuningPlan, Erasure]:
-    """The profile, plan and erasure of a request that the model has yet to forget; there is no Retrain of it."""
-    plan = profile.unlearning[0]
-    for scenario, seed in _others(data, parts, plan.seeds[0]):
-        changes = {"scenarios": [scenario], "retrained": None, "retrain": False, "horizon": 0.0, "resolution": COARSE}
-        tuning = TuningPlan(seeds=[seed], learning_rates=RATES)
-        pilot = profile.model_copy(update={"unlearning": [plan.model_copy(update=changes)], "tuning": tuning})
+def _pilots(profile: Profile, materials: Materials, data: ImageData, parts: Split) -> list[Erasure]:
+    """Up to `DRAWS` erasures of what the model has yet to forget; there is no Retrain of them."""
+    drawn: list[Erasure] = []
+    for scenario, seed in _others(data, parts, profile.unlearning[0].seeds[0]):
+        pilot, tuning = _pilot_profile(profile, [scenario], [seed])
         [(_, erasure)] = pilots(pilot, tuning, replace(materials, profile=pilot))
         if erasure.untrained is not None:
             raise ValueError(erasure.untrained)
-        if erasure.started.forget_accuracy > erasure.target:
-            return pilot, tuning, erasure
-    raise ValueError(
-        "there is nothing to try rates on: what is to be kept is no better known than the target; give --lr"
-    )
+        drawn += [erasure] if erasure.started.forget_accuracy > erasure.target else []
+        if len(drawn) == DRAWS:
+            break
+    if not drawn:
+        raise ValueError(
+            "there is nothing to try rates on: what is to be kept is no better known than the target; give --lr"
+        )
+    return drawn
+
+
+def _pilot_profile(profile: Profile, scenarios: list[str], seeds: list[int]) -> tuple[Profile, TuningPlan]:
+    """The profile of these pilot erasures, and where their rates are looked for."""
+    tuning = TuningPlan(seeds=list(dict.fromkeys(seeds)), learning_rates=RATES)
+    changes = {"scenarios": list(dict.fromkeys(scenarios)), "retrained": None, "retrain": False, "horizon": 0.0}
+    plan = profile.unlearning[0].model_copy(update=changes)
+    return profile.model_copy(update={"unlearning": [plan], "tuning": tuning}), tuning
 
 
 def _others(data: ImageData, parts: Split, seed: int) -> Iterator[tuple[str, int]]:
@@ -89,7 +101,7 @@ def _others(data: ImageData, parts: Split, seed: int) -> Iterator[tuple[str, int
         yield from ((f"random:{number}", other) for other in seeds)
     else:
         before = range(parts.forgotten_class - 1, parts.forgotten_class - len(data.classes), -1)
-        yield from ((f"class:{data.classes[label]}", seeds[0]) for label in before)
+        yield from ((f"class:{data.classes[label]}", other) for other in seeds[:DRAWS] for label in before)
 
 
 def _without(data: ImageData, parts: Split) -> Library:

@@ -134,10 +134,15 @@ def test_a_rate_is_searched_for_on_other_samples(own: Path) -> None:
     assert {trial["scenario"] for trial in tried["trials"]} == {"random:25"}
     assert record.rate is not None
     assert record.rate.lr in {trial["lr"] for trial in tried["trials"]}
-    rates, ends = zip(*((trial["lr"], trial["step"]) for trial in tried["trials"]), strict=True)
-    assert list(rates) == sorted(rates, reverse=True)
-    first = next(place for place, step in enumerate(ends) if step is not None)
-    assert None not in ends[first:-2]  # the search ends with the first two rates that are too low
+    used_up: dict[float, int] = {}
+    for trial in tried["trials"]:
+        used_up.setdefault(trial["lr"], 0)
+        used_up[trial["lr"]] += trial["step"] is None and not trial["diverged"]
+    assert list(used_up) == sorted(used_up, reverse=True)
+    assert len(tried["trials"]) == 3 * len(used_up)
+    counts = list(used_up.values())
+    too_low = [min(counts[place : place + 2]) > min(counts[:place]) for place in range(1, len(counts) - 1)]
+    assert too_low == [False] * (len(too_low) - 1) + [True]  # it ends with the first two rates that are too low
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,13 @@ from bench.erase.pilot import search_rate
 from bench.instruments.energy import NoMeter
 from bench.profiles import Tuned
 from bench.run.materials import Materials, profile_library
+from bench.tune.choice import choose, scores
 from bench.tune.file import Tuning, read_tuning
+from bench.tune.search import Trial
 from bench.workloads.datasets import library
 from bench.workloads.images.samples import ImageData
 from bench.workloads.splits import split
+from zo_core import geometric_steps
 
 COMMAND = ["--model", "cnn", "--data", "photos", "--image-size", "8", "--out", "x.safetensors", "--method", "fo-ga"]
 COMMAND += ["--mean", ".5", ".5", ".5", "--std", ".5", ".5", ".5", "--max-steps", "40"]
@@ -66,8 +70,11 @@ def test_a_few_samples_are_tried_on_more(digits: ImageData) -> None:
 
 
 def test_every_other_class_may_stand_for_one(digits: ImageData) -> None:
-    found = [scenario for scenario, _ in pilot._others(digits, split(digits, "class:1", seed=0), seed=0)]
-    assert found == [f"class:{label}" for label in (0, 9, 8, 7, 6, 5, 4, 3, 2)]
+    """The nearest first, and with another seed where they are fewer than the draws."""
+    found = list(pilot._others(digits, split(digits, "class:1", seed=0), seed=0))
+    one_round = [f"class:{label}" for label in (0, 9, 8, 7, 6, 5, 4, 3, 2)]
+    assert [scenario for scenario, _ in found] == one_round * pilot.DRAWS
+    assert len(set(found)) == len(found)
 
 
 def test_where_one_class_is_to_be_kept_there_is_nothing_to_try_on(digits: ImageData) -> None:
@@ -86,8 +93,48 @@ def test_a_class_that_is_forgotten_already_is_not_tried_on(
     state["9.bias"][0] = -100.0  # of class eight, the first one
     safetensors.torch.save_file(state, tmp_path / "erased.safetensors")
     chosen, found = searched(tmp_path, tmp_path / "erased.safetensors", "class:five")
-    assert {trial.scenario for trial in found.trials} == {"class:zero"}  # the one before eight, around the corner
+    others = {trial.scenario for trial in found.trials}
+    assert others == {"class:zero", "class:two", "class:three"}  # around the corner, without the one before five
     assert chosen.lr == 0.1
+
+
+def test_each_rate_is_tried_on_three_other_requests_evaluated_as_often_as_the_one(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own)
+    monkeypatch.setattr(pilot, "RATES", [1e-2, 0.1])
+    _, found = searched(tmp_path, own / "model.safetensors", "forget.txt")
+    tried = [(trial.lr, trial.seed, trial.scenario) for trial in found.trials]
+    assert tried == [(lr, seed, "random:25") for lr in (0.1, 1e-2) for seed in (100, 101, 102)]
+    assert {score.runs for score in found.scores} == {3}
+    profile = profile_of(parser().parse_args([*COMMAND, "--weights", "model.safetensors", "--forget", "forget.txt"]))
+    seen = set(takewhile(lambda step: step <= 40, geometric_steps(profile.unlearning[0].resolution)))
+    assert {trial.step for trial in found.trials if trial.step is not None} <= seen
+
+
+def test_a_rate_that_wrecks_some_models_is_not_chosen_for_what_it_did_to_one() -> None:
+    """As the README's example has it: at the first draw each of these rates is as good as the other."""
+    worth = {1e-2: (0.97, 0.02, 0.75), 1e-3: (0.96, 0.97, 0.98)}
+    trials = [
+        Trial(
+            plan=0,
+            method="zo-ga",
+            lr=lr,
+            eps=1e-3,
+            scenario="random:25",
+            batch_size=8,
+            seed=seed,
+            step=10,
+            tow=tow,
+            retain_accuracy=100 * tow,
+            sample_forwards=1 / lr,
+            seconds=1.0,
+        )
+        for lr, of_draws in worth.items()
+        for seed, tow in enumerate(of_draws)
+    ]
+    assert choose(scores([trial for trial in trials if trial.seed == 0]))[0, "zo-ga"].score.lr == 1e-2
+    assert choose(scores(trials))[0, "zo-ga"].score.lr == 1e-3
 
 
 def test_a_model_that_has_not_learned_is_told_before_the_search(
