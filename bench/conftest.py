@@ -10,8 +10,8 @@ import torch
 from bench.arms.table import methods
 from bench.base.paths import CHECKPOINTS
 from bench.base.progress import Progress
+from bench.instruments.ledgers.process_ledger import process_ledger
 from bench.instruments.machine import available_devices
-from bench.instruments.process_ledger import process_ledger
 from bench.profiles import available_profiles
 from bench.record import Case, Searched, TuningCost
 from bench.run.benchmark_json import write_benchmark_json

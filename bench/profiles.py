@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench.base.paths import PROFILES
-from bench.record import TWO_FORWARDS, Case, Dtype, ErasureBar, Rules, StepBar, Tail, as_list
+from bench.record import TWO_FORWARDS, Case, Dtype, Engine, ErasureBar, PeakBar, Rules, StepBar, Tail, as_list
 
 T = TypeVar("T")
 
@@ -27,9 +27,16 @@ def _all_different(values: list[T]) -> list[T]:
     return values
 
 
+def _ascending(values: list[int]) -> list[int]:
+    if sorted(set(values)) != values:
+        raise ValueError("they must ascend")
+    return values
+
+
 Distinct = AfterValidator(_all_different)
 Names = Annotated[list[str], Field(min_length=1), Distinct]
 BatchSizes = Annotated[list[Positive], Field(min_length=1), Distinct]
+Caps = Annotated[list[Positive], AfterValidator(_ascending)]
 Tails = Annotated[list[Tail], Field(min_length=1), Distinct]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1), Distinct]
 
@@ -115,6 +122,13 @@ class StepPlan(_Table):
     """names of arms"""
     dtype: Dtype = "float32"
     """what passes run in; below float32 by torch's autocast, the parameters stay float32"""
+    engine: Engine = "torch"
+    """what runs the network: `torch`, or `onnxruntime`, where steps are taken in numpy and nothing is differentiated"""
+    whole_life: bool = False
+    """count the peak of a process from its first instruction on, too, importing torch included, which takes seconds"""
+    memory_caps: Caps = []
+    """limits in MiB, ascending, that the operating system holds a process to while it takes steps: who gets through is
+    recorded"""
 
 
 class Tuned(_Table):
@@ -161,6 +175,8 @@ class UnlearningPlan(_Table):
     """have the model in train mode, with dropout and moving batch norm; dropout draws by the case's seed"""
     dtype: Dtype = "float32"
     """what passes run in; below float32 by torch's autocast, the parameters stay float32"""
+    engine: Engine = "torch"
+    """what runs the network while it forgets: `torch`, or `onnxruntime`; torch trains it and looks at it in any case"""
     weights: str | None = None
     """the original's, instead of training it: FILE.safetensors, a state dict (`.pt`), or torchvision's by name"""
     retrained: str | None = None
@@ -282,6 +298,20 @@ class Profile(_Table):
         return self
 
     @model_validator(mode="after")
+    def _runs_engines_as_they_are(self) -> "Profile":
+        plans: list[StepPlan | UnlearningPlan] = [*self.step, *self.unlearning]
+        for plan in plans:
+            if plan.engine == "torch":
+                continue
+            if plan.dtype != "float32":
+                raise ValueError(f"{plan.engine} has weights and passes in float32: leave dtype out of its table")
+            if isinstance(plan, UnlearningPlan) and plan.train_mode:
+                raise ValueError(f"{plan.engine} runs networks in eval mode: leave train_mode out of its table")
+            if self.devices != ["cpu"]:
+                raise ValueError(f'{plan.engine} runs on the CPU here: write devices = ["cpu"]')
+        return self
+
+    @model_validator(mode="after")
     def _times_what_has_a_bar(self) -> "Profile":
         timed = {(case.network, case.method, case.batch_size) for case in self.step_cases()}
         for bar in self.rules.step_time:
@@ -290,6 +320,17 @@ class Profile(_Table):
                 if (bar.model, method, batch_size) not in timed:
                     missing = f"{bar.model}, {method}, batch {batch_size}"
                     raise ValueError(f"rules.step_time names a step that the profile does not time: {missing}")
+        return self
+
+    @model_validator(mode="after")
+    def _weighs_what_has_a_bar(self) -> "Profile":
+        weighed = {(case.model, case.method, case.engine, case.batch_size) for case in self.step_cases()}
+        for bar in self.rules.process_peak:
+            named = [(bar.method, "onnxruntime"), *([(bar.over, bar.over_engine)] if bar.over else [])]
+            for (method, engine), batch_size in product(named, bar.batch_sizes):
+                if (bar.model, method, engine, batch_size) not in weighed:
+                    missing = f"{bar.model}, {method} on {engine}, batch {batch_size}"
+                    raise ValueError(f"rules.process_peak names a step that the profile does not run: {missing}")
         return self
 
     @model_validator(mode="after")
@@ -340,26 +381,13 @@ class Profile(_Table):
             raise ValueError(f"seed {both[0]} is for tuning and for results; take another for [tuning]")
         return self
 
+    def step_plan_of(self, case: Case) -> StepPlan:
+        """The plan that a step case follows from."""
+        return next(plan for plan in self.step if case in self._step_cases_of(plan))
+
     def step_cases(self) -> list[Case]:
         """The cases of `bench/test_step_cost.py`."""
-        return [
-            Case(
-                method=method,
-                model=model,
-                dataset=self.dataset,
-                image_size=plan.image_size,
-                batch_size=batch_size,
-                device=device,
-                dtype=plan.dtype,
-                threads=self.threads,
-                seed=0,
-            )
-            for device in self.devices
-            for plan in self.step
-            for model in plan.models
-            for batch_size in plan.batch_sizes
-            for method in plan.methods
-        ]
+        return [case for plan in self.step for case in self._step_cases_of(plan)]
 
     def unlearning_cases(self) -> list[Case]:
         """The cases of `bench/test_unlearning.py`; of an arm whose batch size is yet to be found there are none."""
@@ -371,8 +399,8 @@ class Profile(_Table):
         return next((plan for plan in plans if case.method in plan.methods and case.seed in plan.seeds), plans[0])
 
     def _has_setting(self, plan: UnlearningPlan, case: Case) -> bool:
-        of_plan = plan.model, plan.dataset or self.dataset, plan.image_size, plan.dtype
-        same = of_plan == (case.model, case.dataset, case.image_size, case.dtype)
+        of_plan = plan.model, plan.dataset or self.dataset, plan.image_size, plan.dtype, plan.engine
+        same = of_plan == (case.model, case.dataset, case.image_size, case.dtype, case.engine)
         batch = case.batch_tuned if plan.batch_sizes == "tuned" else case.batch_size in plan.batch_sizes
         return same and batch and case.scenario in plan.scenarios
 
@@ -386,6 +414,26 @@ class Profile(_Table):
         fixed = plan.model_copy(update={"seeds": tuning.seeds, "methods": ["retrain"], "batch_sizes": sizes})
         return [case.model_copy(update={"batch_tuned": tuned}) for case in pilot._cases_of(fixed)]
 
+    def _step_cases_of(self, plan: StepPlan) -> list[Case]:
+        return [
+            Case(
+                method=method,
+                model=model,
+                dataset=self.dataset,
+                image_size=plan.image_size,
+                batch_size=batch_size,
+                device=device,
+                dtype=plan.dtype,
+                engine=plan.engine,
+                threads=self.threads,
+                seed=0,
+            )
+            for device in self.devices
+            for model in plan.models
+            for batch_size in plan.batch_sizes
+            for method in plan.methods
+        ]
+
     def _cases_of(self, plan: UnlearningPlan) -> list[Case]:
         return [
             Case(
@@ -397,6 +445,7 @@ class Profile(_Table):
                 batch_tuned=plan.batch_sizes == "tuned",
                 device=device,
                 dtype=plan.dtype,
+                engine=plan.engine,
                 threads=self.threads,
                 seed=seed,
                 scenario=scenario,
@@ -466,5 +515,6 @@ def _table_at(path: list[str]) -> type[BaseModel]:
         ("rules",): Rules,
         ("rules", "step_time"): StepBar,
         ("rules", "erasure_cost"): ErasureBar,
+        ("rules", "process_peak"): PeakBar,
     }
     return Tuned if path[1:2] == ["hyperparameters"] else tables[tuple(path)]

@@ -26,11 +26,12 @@ from pydantic import (
     model_validator,
 )
 
-SCHEMA: Literal[8] = 8
+SCHEMA: Literal[9] = 9
 Dtype = Literal["float32", "bfloat16", "float16"]
 Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
 Boundary = Literal["process", "machine"]
+Engine = Literal["torch", "onnxruntime"]
 Tail = Literal["all", "stage", "block", "layer"]
 WIDE_SPREAD = 0.1
 TWO_FORWARDS = "two forwards"
@@ -49,7 +50,8 @@ class _Strict(BaseModel):
 class Case(_Strict):
     """What was run. `scenario` is None for step cases; sizes in pixels and samples. Parameters are float32 in any case;
     with another `dtype` the passes run under torch's autocast to it. With `batch_tuned` the batch size is what tuning
-    found for the arm, and arms of other batch sizes are compared with it.
+    found for the arm, and arms of other batch sizes are compared with it. With another `engine` than torch the passes
+    run there, and steps are taken in numpy.
     """
 
     method: str
@@ -60,14 +62,15 @@ class Case(_Strict):
     batch_tuned: bool = False
     device: str
     dtype: Dtype = "float32"
+    engine: Engine = "torch"
     threads: int
     seed: int
     scenario: str | None = None
 
     @property
     def id(self) -> str:
-        """The readable name of the case: resnet18-b8-zo-ga, cnn-digits-b32-class:3-zo-ga-seed0; dtype and device where
-        they are not float32 and the CPU.
+        """The readable name of the case: resnet18-b8-zo-ga, cnn-digits-b32-class:3-zo-ga-seed0; dtype, device and
+        engine where they are not float32, the CPU and torch.
         """
         return "-".join(self._words())
 
@@ -77,7 +80,8 @@ class Case(_Strict):
         return " ".join(self._words())
 
     def _words(self) -> list[str]:
-        where = [word for word, usual in ((self.dtype, "float32"), (self.device, "cpu")) if word != usual]
+        usual = ((self.dtype, "float32"), (self.device, "cpu"), (self.engine, "torch"))
+        where = [word for word, often in usual if word != often]
         if self.scenario is None:
             return [self.model, f"b{self.batch_size}", self.method, *where]
         batch = f"b{self.batch_size}"
@@ -85,8 +89,9 @@ class Case(_Strict):
 
     @property
     def network(self) -> str:
-        """The model, and what its passes run in where that is not float32: resnet18 bfloat16."""
-        return self.model if self.dtype == "float32" else f"{self.model} {self.dtype}"
+        """The model, and what its passes run in, or on, where that is not float32 on torch: resnet18 bfloat16."""
+        words = [self.model, *([self.dtype] if self.dtype != "float32" else [])]
+        return " ".join([*words, *([self.engine] if self.engine != "torch" else [])])
 
     @property
     def setting(self) -> str | None:
@@ -142,7 +147,10 @@ class Memory(_Strict):
         allocator_peak_bytes: what torch's allocator handed out, kernel scratch included.
         allocator_basis: "peak", or "sampled" after every operation where torch keeps no peak (MPS).
         process_peak_bytes: what the operating system saw of a process that does nothing else.
-        process_start_bytes: what it saw of that process before it made the model: Python and torch.
+        process_start_bytes: what it saw of that process before it made the model: Python and torch, or the engine.
+        process_life_bytes: the same peak of a process from its first instruction on, importing torch or the engine
+            included, as a device that does nothing else would see it; torch's `process_peak_bytes` is of a process
+            that comes into being with torch imported, and has in memory what it needs of that.
     """
 
     tensor_peak_bytes: NonNegativeInt | None = None
@@ -152,6 +160,22 @@ class Memory(_Strict):
     allocator_basis: Literal["peak", "sampled"] = "peak"
     process_peak_bytes: NonNegativeInt | None = None
     process_start_bytes: NonNegativeInt | None = None
+    process_life_bytes: NonNegativeInt | None = None
+
+
+class Cap(_Strict):
+    """Whether a process that does nothing but the case's steps got through them with so much memory and no more.
+
+    Attributes:
+        limit_bytes: the limit, which the operating system enforced.
+        completed: whether it got through; else it was killed, or its allocations failed.
+        basis: what enforced it: "cgroup" (memory that is resident, what other processes share of it included), or
+            "RLIMIT_DATA" (private memory that may be written to, resident or not).
+    """
+
+    limit_bytes: PositiveInt
+    completed: bool
+    basis: Literal["cgroup", "RLIMIT_DATA"]
 
 
 class EnergyShare(_Strict):
@@ -294,6 +318,31 @@ class ErasureBar(_Strict):
     """at a ToW at most so much below its own"""
 
 
+class PeakBar(_Strict):
+    """A bar for the peak of an engine's process over its life, in MiB or as a multiple of another arm's."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    model: str
+    """the network"""
+    method: str
+    """the arm, on `onnxruntime`"""
+    batch_sizes: tuple[PositiveInt, ...] = Field(min_length=1)
+    """samples a step"""
+    at_most: tuple[PositiveFloat, ...]
+    """the bar at each of `batch_sizes`: MiB, or times `over`'s"""
+    over: str | None = None
+    """the arm that its peak is divided by; MiB if not given"""
+    over_engine: Engine = "onnxruntime"
+    """what that one ran on"""
+
+    @model_validator(mode="after")
+    def _has_a_bar_at_each_batch_size(self) -> "PeakBar":
+        if len(self.at_most) != len(self.batch_sizes):
+            raise ValueError("give at_most with a number for each of batch_sizes")
+        return self
+
+
 class Rules(_Strict):
     """What makes a verdict, fixed in the profile before anything is measured."""
 
@@ -315,6 +364,8 @@ class Rules(_Strict):
     """bars for the time of a step"""
     erasure_cost: Annotated[tuple[ErasureBar, ...], BeforeValidator(as_list)] = ()
     """bars for the cost of an erasure"""
+    process_peak: Annotated[tuple[PeakBar, ...], BeforeValidator(as_list)] = ()
+    """bars for the peak of a process on an engine"""
 
 
 class Completion(_Strict):
@@ -419,9 +470,12 @@ class Record(_Strict):
             Retrain has not learned; "out-of-memory". `notes` says more under the name "outcome".
         diverged_at: the step at which a loss was not finite; None if all were.
         origins: the files that the original and Retrain came from.
+        receipt_sha256: of the receipt of the steps to completion, as JSON, where they can be taken again without the
+            data, in numpy or torch: those of an engine. `--save-models` writes it beside the model.
+        caps: memory limits that steps were tried under, in ascending order.
     """
 
-    schema_version: Literal[8] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[9] = Field(default=SCHEMA, alias="schema")
     kind: Kind
     outcome: Literal["ok", "diverged", "untrained", "out-of-memory"]
     diverged_at: NonNegativeInt | None = None
@@ -432,11 +486,13 @@ class Record(_Strict):
     model_bytes: NonNegativeInt
     time: StepTime | None = None
     memory: Memory = Memory()
+    caps: tuple[Cap, ...] = ()
     energy: StepEnergy | None = None
     quality: Quality | None = None
     completion: Completion | None = None
     stability: Stability | None = None
     curve: Curve | None = None
+    receipt_sha256: str | None = None
     notes: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -557,7 +613,7 @@ class Run(_Strict):
         requests: the samples of each request, by its digest (`Erased.digest`).
     """
 
-    schema_version: Literal[8] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[9] = Field(default=SCHEMA, alias="schema")
     profile: str
     description: str = ""
     profile_text: str

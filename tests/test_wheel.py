@@ -16,7 +16,7 @@ import pytest
 
 from bench.base.paths import ROOT
 from bench.commands import COMMANDS
-from bench.instruments.process_ledger import RESET
+from bench.instruments.ledgers.process_ledger import RESET
 from bench.record import read_benchmark_json
 from tests.test_documents import fenced
 

@@ -1,4 +1,4 @@
-"""Where the perturbation z comes from: three kinds of noise, and the protocol for one of your own.
+"""Where the perturbation z comes from: four kinds of noise, and the protocol for one of your own.
 
 Every kind is replayed, never stored: the same (seed, step, query, group) gives the same z again, for every device and
 thread count, since all random numbers come from a hash in integer arithmetic (logarithms and cosines of them may differ
@@ -17,10 +17,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from zo_core.streams import integers
+from zo_core.engine.cuts import runs
+from zo_core.engine.streams import integers
 
 SMALLEST_POOL, LARGEST_POOL = 2**10, 2**18
 PARAMETERS_A_POOL_NUMBER = 32
+POOL_SEED = 0  # of the one portable pool
 SLICE_NUMBERS = 2**16  # fresh noise is drawn in slices that fit a cache
 STATE_BYTES = len(torch.default_generator.get_state())  # of a CPU generator
 
@@ -91,13 +93,7 @@ class PooledNoise:
 
     def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
         """See `Noise.direction`."""
-        runs = _runs(chunks, self.chunk_numbers)
-        windows: list[Tensor] = []
-        for run, offset in zip(runs, integers(len(runs), self._seed, step, query, group), strict=True):
-            sizes = [chunk.numel() for chunk in run]
-            pool = self._pool(run[0].device, run[0].dtype)
-            windows += pool.narrow(0, offset % (2 * self.chunk_numbers), sum(sizes)).split_with_sizes(sizes)
-        targets = list(chunks)
+        targets, windows = list(chunks), self._windows(chunks, step, query, group)
 
         def add(scale: float) -> None:
             torch._foreach_add_(targets, windows, alpha=scale)
@@ -108,11 +104,48 @@ class PooledNoise:
         """The pools in use, one a device and dtype."""
         return list(self._pools.values())
 
+    def pool(self) -> Tensor:
+        """(3 * chunk_numbers,) float32: the numbers themselves, made anew."""
+        return _white_pool(self._seed, self.chunk_numbers)
+
+    def _windows(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> list[Tensor]:
+        """For each chunk the part of a pool that is its z."""
+        together = list(runs(((chunk.numel(), (chunk.device, chunk.dtype)) for chunk in chunks), self.chunk_numbers))
+        windows: list[Tensor] = []
+        for run, offset in zip(together, integers(len(together), self._seed, step, query, group), strict=True):
+            sizes = [chunks[place].numel() for place in run]
+            pool = self._pool(chunks[run[0]].device, chunks[run[0]].dtype)
+            windows += pool.narrow(0, offset % (2 * self.chunk_numbers), sum(sizes)).split_with_sizes(sizes)
+        return windows
+
     def _pool(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         key = (device, dtype)
         if key not in self._pools:
-            self._pools[key] = _white_pool(self._seed, self.chunk_numbers).to(device=device, dtype=dtype)
+            self._pools[key] = self.pool().to(device=device, dtype=dtype)
         return self._pools[key]
+
+
+class PortableNoise(PooledNoise):
+    """Pooled noise whose steps are the same to the bit in torch and in numpy, as `zo_core.engine.flat` takes them.
+
+    The product with a window is rounded before it is added, and the sum again, where `add_(alpha=)` may round once. All
+    seeds share one pool, which a package for a device carries; offsets are drawn by the seed. A pass is slower for it:
+    it goes chunk by chunk, with one chunk's numbers beside.
+    """
+
+    def direction(self, chunks: Sequence[Tensor], step: int, query: int, group: int) -> Direction:
+        """See `Noise.direction`."""
+        targets, windows = list(chunks), self._windows(chunks, step, query, group)
+
+        def add(scale: float) -> None:
+            for target, window in zip(targets, windows, strict=True):
+                target.add_(window * scale)
+
+        return add
+
+    def pool(self) -> Tensor:
+        """See `PooledNoise.pool`."""
+        return _white_pool(POOL_SEED, self.chunk_numbers)
 
 
 class FreshNoise(ABC):
@@ -173,23 +206,10 @@ class RademacherNoise(FreshNoise):
 
 NOISES: dict[str, type[Noise]] = {
     "pooled": PooledNoise,
+    "portable": PortableNoise,
     "gaussian": GaussianNoise,
     "rademacher": RademacherNoise,
 }
-
-
-def _runs(chunks: Sequence[Tensor], window: int) -> list[list[Tensor]]:
-    """Consecutive chunks of one device and dtype, together as many as a window of so many numbers has room for."""
-    runs: list[list[Tensor]] = []
-    left, last = 0, None
-    for chunk in chunks:
-        kind, size = (chunk.device, chunk.dtype), chunk.numel()
-        if size > left or kind != last:
-            runs.append([])
-            left, last = window, kind
-        runs[-1].append(chunk)
-        left -= size
-    return runs
 
 
 def _white_pool(seed: int, numbers: int) -> Tensor:

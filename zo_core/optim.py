@@ -1,29 +1,26 @@
 """`ZOSGD`: stochastic gradient descent or ascent from forward passes alone, the torch engine of `zo_core.spsa`."""
 
 import math
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from statistics import fmean
-from typing import Any, SupportsIndex
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 import zo_core.spsa as spsa
+from zo_core.course import PROGRESS, SETTINGS, Course
 from zo_core.engine.draws import SameDraws
 from zo_core.engine.interrupts import uninterrupted
 from zo_core.engine.layout import Block, Group, Layout, count
 from zo_core.noise import NOISES, Direction, Noise
-from zo_core.streams import permutation
 
-SETTINGS = ("queries", "two_sided", "blocks", "steps_per_batch", "normalize", "seed", "steps_taken", "mean_square")
 GROUP_SETTINGS = ("lr", "eps", "clip", "maximize")
 
 
-class ZOSGD(Optimizer):
+class ZOSGD(Course, Optimizer):
     """Zeroth-order SGD, used like `torch.optim.SGD` but with a closure that only computes the loss.
 
     For each direction z: g = (L(theta + eps z) - L(theta - eps z)) / (2 eps), or, one-sided,
@@ -46,8 +43,8 @@ class ZOSGD(Optimizer):
         queries: directions averaged in a step.
         two_sided: evaluate each direction at +eps and -eps, 2 * queries forward passes a step; otherwise at +eps and
             once at the parameters as they are, queries + 1.
-        noise: "pooled" (fast), "gaussian", "rademacher", or a class of your own with the protocol `Noise`, for which
-            `FreshNoise` is a base.
+        noise: "pooled" (fast), "portable" (its steps are the same to the bit in numpy), "gaussian", "rademacher", or a
+            class of your own with the protocol `Noise`, for which `FreshNoise` is a base.
         clip: bounds g to [-clip, clip] for every direction; None for no bound.
         maximize: ascend instead of descend.
         blocks: how many the parameters are divided into; each as large as the next, cut within layers where need be.
@@ -87,22 +84,18 @@ class ZOSGD(Optimizer):
         normalize: bool = False,
         seed: int = 0,
     ) -> None:
-        for name, number in (("queries", queries), ("blocks", blocks), ("steps_per_batch", steps_per_batch)):
-            if not isinstance(number, SupportsIndex) or operator.index(number) < 1:
-                raise ValueError(f"{name} must be an integer, at least 1, not {number}")
-        if not isinstance(seed, SupportsIndex) or not 0 <= operator.index(seed) < 2**63:
-            raise ValueError(f"seed must be an integer in [0, 2**63), not {seed}")
-        self.queries = queries
-        self.two_sided = two_sided
-        self.blocks = 1  # until all groups are here: torch adds one at a time
-        self.steps_per_batch = steps_per_batch
-        self.normalize = normalize
-        self.seed = operator.index(seed)
-        self.steps_taken = 0
-        self.mean_square = 0.0
-        self.rises: list[float] = []
+        Course.__init__(
+            self,
+            queries=queries,
+            two_sided=two_sided,
+            blocks=blocks,
+            steps_per_batch=steps_per_batch,
+            normalize=normalize,
+            seed=seed,
+        )
+        blocks, self.blocks = self.blocks, 1  # until all groups are here: torch adds one at a time
         self._noise_class = _noise_class(noise)
-        super().__init__(params, {"lr": lr, "eps": eps, "clip": clip, "maximize": maximize})
+        Optimizer.__init__(self, params, {"lr": lr, "eps": eps, "clip": clip, "maximize": maximize})
         self.blocks = blocks
         self._layout, self.noise = self._laid_out(self.seed, blocks)
 
@@ -110,7 +103,7 @@ class ZOSGD(Optimizer):
         """Add a group, as every torch optimizer does; raises ValueError for one it could not update."""
         super().add_param_group(param_group)
         try:
-            _check_group(self.param_groups[-1])
+            _as_group(self.param_groups[-1])
             self._lay_out()
         except BaseException:
             self.param_groups.pop()
@@ -135,10 +128,10 @@ class ZOSGD(Optimizer):
         """
         with self._engine(closure) as engine:
             losses, rises = spsa.step(
-                engine, self._groups(), queries=self.queries, two_sided=self.two_sided, former=self._former()
+                engine, self._groups(), queries=self.queries, two_sided=self.two_sided, former=self.former()
             )
-            self._took(rises)
-        return fmean(losses)
+            self.took(rises)
+        return spsa.mean(losses)
 
     @torch.no_grad()
     def estimate(self, closure: Callable[[], Any]) -> float:
@@ -154,8 +147,8 @@ class ZOSGD(Optimizer):
             spsa.check_lengths(scales)
             for query, scales_of_query in enumerate(scales):
                 engine.add_to_gradients(query, scales_of_query)
-            self._took(rises)
-        return fmean(losses)
+            self.took(rises)
+        return spsa.mean(losses)
 
     @torch.no_grad()
     def replay(self, rises: Sequence[float]) -> None:
@@ -164,16 +157,14 @@ class ZOSGD(Optimizer):
         Raises:
             ValueError: there is not one for each query.
         """
-        if len(rises) != self.queries:
-            raise ValueError(f"a step has as many rises as queries, {self.queries}, not {len(rises)}")
+        self.check_rises(rises)
         with self._engine(lambda: math.nan) as engine:
-            spsa.replay(engine, self._groups(), rises, two_sided=self.two_sided, former=self._former())
-            self._took(rises)
+            spsa.replay(engine, self._groups(), rises, two_sided=self.two_sided, former=self.former())
+            self.took(rises)
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on to the bit: groups, noise, and what `SETTINGS` names."""
-        own = {name: getattr(self, name) for name in SETTINGS}
-        return super().state_dict() | own | {"noise": self._noise_class.__qualname__}
+        """What `load_state_dict` needs to go on to the bit: groups, noise, settings and progress."""
+        return super().state_dict() | self.saved() | {"noise": self._noise_class.__qualname__}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` stopped, in every way as it did.
@@ -189,14 +180,13 @@ class ZOSGD(Optimizer):
             raise ValueError(f"the state lacks {', '.join(missing)}: it is of another version")
         layout, noise = self._laid_out(state_dict["seed"], state_dict["blocks"])
         super().load_state_dict(state_dict)
-        for name in SETTINGS:
-            setattr(self, name, state_dict[name])
+        self.restore(state_dict)
         self._layout, self.noise = layout, noise
 
     def __getstate__(self) -> dict[str, Any]:
         """What copy and pickle take along, beyond what torch's base class does; the layout is of the original."""
-        own = (*SETTINGS, "rises", "noise", "_noise_class")
-        return super().__getstate__() | {name: getattr(self, name) for name in own}
+        own = {name: getattr(self, name) for name in ("rises", "noise", "_noise_class")}
+        return super().__getstate__() | self.saved() | own
 
     def _lay_out(self) -> Layout:
         """Where the parameters lie now; if they moved, the noise is made anew for so many of them."""
@@ -219,17 +209,7 @@ class ZOSGD(Optimizer):
                 self.moving = None
 
     def _groups(self) -> list[spsa.Group]:
-        return [spsa.Group(group["lr"], group["eps"], group["clip"], group["maximize"]) for group in self.param_groups]
-
-    def _former(self) -> spsa.RunningSquare | None:
-        return spsa.RunningSquare(self.mean_square, self.steps_taken) if self.normalize else None
-
-    def _took(self, rises: Sequence[float]) -> None:
-        """Count a step, once it is taken."""
-        if (former := self._former()) is not None:
-            self.mean_square = former.with_step(rises).mean
-        self.rises = list(rises)
-        self.steps_taken += 1
+        return [_as_group(group) for group in self.param_groups]
 
 
 class _Engine:
@@ -238,36 +218,27 @@ class _Engine:
     def __init__(self, optimizer: ZOSGD, layout: Layout, closure: Callable[[], Any]) -> None:
         self.optimizer, self.layout, self.closure = optimizer, layout, closure
         self.draws = SameDraws(layout.accelerators)
-        self.stretch = optimizer.blocks**0.5
         self.blocks: list[Block] = []  # those of the queries begun so far
         self.directions: list[list[Direction]] = []
 
     def add(self, query: int, scales: Sequence[float]) -> None:
         """See `spsa.Engine.add`."""
         if query == len(self.blocks):
-            self.blocks.append(self._block(query))
+            self.blocks.append(self.layout.blocks[self.optimizer.block(query)])
             self.directions.append(self._direction(query, self.blocks[query].chunks))
         for add, scale in zip(self.directions[query], scales, strict=True):
-            add(scale * self.stretch)
+            add(scale * self.optimizer.stretch)
 
     def add_to_gradients(self, query: int, scales: Sequence[float]) -> None:
         """The same to `.grad`, which is made where there is none."""
         for add, scale in zip(self._direction(query, self.blocks[query].gradients()), scales, strict=True):
-            add(scale * self.stretch)
+            add(scale * self.optimizer.stretch)
 
     def loss(self) -> float:
         """See `spsa.Engine.loss`."""
         self.draws.again()
         self.optimizer.moving = self.blocks[-1].parameters if self.blocks else None
-        return _finite_scalar(self.closure())
-
-    def _block(self, query: int) -> Block:
-        """Whose parameters the direction of a query is of."""
-        blocks, own = self.layout.blocks, self.optimizer
-        if len(blocks) == 1:
-            return blocks[0]
-        cycle, place = divmod(own.steps_taken // own.steps_per_batch * own.queries + query, len(blocks))
-        return blocks[permutation(len(blocks), own.seed, cycle)[place]]
+        return _scalar(self.closure())
 
     def _direction(self, query: int, chunks_of_groups: Iterable[list[Tensor]]) -> list[Direction]:
         """For each group, what adds a multiple of z."""
@@ -278,23 +249,24 @@ class _Engine:
         ]
 
 
+def _as_group(group: Group) -> spsa.Group:
+    return spsa.Group(group["lr"], group["eps"], group["clip"], group["maximize"])
+
+
 def _nothing(scale: float) -> None:
     """The direction of a group that has no part in a block."""
 
 
-def _finite_scalar(loss: Any) -> float:
+def _scalar(loss: Any) -> float:
     if isinstance(loss, Tensor) and loss.requires_grad:
         raise ValueError(
             "the loss requires grad: the closure built a graph, with the memory that costs; remove its enable_grad"
         )
     try:
-        value = float(loss)
+        return float(loss)
     except (TypeError, ValueError, RuntimeError):
         what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"the closure must return a scalar loss, not {what}") from None
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss is {value}; the parameters are as they were before this step")
-    return value
 
 
 def _noise_class(noise: str | type[Noise]) -> type[Noise]:
@@ -307,15 +279,6 @@ def _noise_class(noise: str | type[Noise]) -> type[Noise]:
 
 def _missing(state_dict: dict[str, Any]) -> list[str]:
     """What `load_state_dict` needs and the state does not have."""
-    missing = [name for name in ("state", "param_groups", *SETTINGS) if name not in state_dict]
+    missing = [name for name in ("state", "param_groups", *SETTINGS, *PROGRESS) if name not in state_dict]
     groups = state_dict.get("param_groups", [])
     return missing + [name for name in ("params", *GROUP_SETTINGS) if any(name not in group for group in groups)]
-
-
-def _check_group(group: Group) -> None:
-    if not 0 <= group["lr"] < math.inf:
-        raise ValueError(f"lr must be at least 0 and finite, not {group['lr']}")
-    if not 0 < group["eps"] < spsa.LONGEST:
-        raise ValueError(f"eps must be above 0 and finite, not {group['eps']}")
-    if group["clip"] is not None and not group["clip"] > 0:
-        raise ValueError(f"clip must be above 0, or None, not {group['clip']}")

@@ -12,7 +12,6 @@ A step is its rises: the engine, the groups and those few numbers lead from the 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Protocol
 
 LONGEST = 2.0**100  # the largest multiple of z: z and the parameters need room below float32's 2^128, too
@@ -31,7 +30,7 @@ class Engine(Protocol):
         ...
 
     def loss(self) -> float:
-        """The loss at the parameters as they are, finite; an exception if it is not, or if it cannot be had."""
+        """The loss at the parameters as they are; an exception if it cannot be had."""
         ...
 
 
@@ -44,12 +43,23 @@ class Group:
         eps: size of the perturbation, in the units of the parameters.
         clip: bound on what `lr` multiplies beside z; None for none.
         maximize: up the slope instead of down.
+
+    Raises:
+        ValueError: a number is out of its bounds.
     """
 
     lr: float
     eps: float
     clip: float | None = None
     maximize: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lr < math.inf:
+            raise ValueError(f"lr must be at least 0 and finite, not {self.lr}")
+        if not 0 < self.eps < LONGEST:
+            raise ValueError(f"eps must be above 0 and finite, not {self.eps}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip must be above 0, or None, not {self.clip}")
 
     def slope(self, rise: float, root: float | None) -> float:
         """The slope along z, or, with the root mean square of former rises, its multiple of that of former slopes."""
@@ -79,7 +89,7 @@ class RunningSquare:
     def with_step(self, rises: Sequence[float]) -> "RunningSquare":
         """What it is after a step; FloatingPointError where the square of a rise is beyond a float."""
         try:
-            square = fmean(rise**2 for rise in rises)
+            square = mean([rise**2 for rise in rises])
         except OverflowError:
             raise FloatingPointError("the loss rises too far to be squared; the parameters are as before") from None
         return RunningSquare(DECAY * self.mean + (1 - DECAY) * square, self.steps + 1)
@@ -111,7 +121,8 @@ def step(
         The losses, and each query's rise: by how much the loss rises over a length of eps.
 
     Raises:
-        FloatingPointError: the step is beyond what float32 can hold, or the square of a rise beyond a float.
+        FloatingPointError: a loss is not finite, the step is beyond what float32 can hold, or the square of a rise
+            beyond a float.
         After this and any exception of `engine.loss`, the parameters are as they were, to rounding.
     """
     losses: list[float] = []
@@ -144,6 +155,11 @@ def replay(
         line.rise = rises[line.query]
 
     _walk(engine, groups, len(rises), look, lambda lines: _update(lines, former))
+
+
+def mean(numbers: Sequence[float]) -> float:
+    """Their mean, rounded once; the standard library's own brings a MiB of modules along, which counts on a device."""
+    return math.fsum(numbers) / len(numbers)
 
 
 def check_lengths(lengths: Iterable[Iterable[float]]) -> None:
@@ -209,8 +225,11 @@ def _looking(engine: Engine, losses: list[float], two_sided: bool) -> Callable[[
     """Finds a line's rise, and leaves the parameters where the loss was seen last; keeps `losses`."""
 
     def seen() -> float:
-        losses.append(engine.loss())
-        return losses[-1]
+        loss = engine.loss()
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss}; the parameters are as they were before this step")
+        losses.append(loss)
+        return loss
 
     def from_both_sides(line: _Line) -> None:
         line.move_to(1.0)

@@ -8,17 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.arms.tail import move_only
 from bench.base.registry import Registry
-from bench.record import Kind, Tail
+from bench.record import Engine, Kind, Tail
 from zo_core import Objective, cross_entropy, take_step
+from zo_core.ascent.tail import move_only
 from zo_core.prefix import PrefixReuse
+from zo_core.receipt import Receipt
 
 Batch = tuple[Tensor, Tensor]
 STEP: frozenset[Kind] = frozenset({"step"})
 UNLEARNING: frozenset[Kind] = frozenset({"unlearning"})
 BOTH = STEP | UNLEARNING
 TAILS: tuple[Tail, ...] = get_args(Tail)  # the longest first
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 
 def _nothing() -> None:
@@ -66,6 +68,7 @@ class Steps:
         forwards: forward-equivalents of the steps taken so far, where they are not what `Method` says.
         cycle: steps that cost differently and come in turn, each once.
         whole: tells why nothing before what moves could be kept, in one line; None where nothing is in the way.
+        receipt: of the steps taken so far; none on torch, whose steps do not replay elsewhere.
     """
 
     optimizer: Optimizer
@@ -76,6 +79,7 @@ class Steps:
     forwards: Callable[[], float] | None = None
     cycle: int = 1
     whole: Callable[[], str | None] = _nothing
+    receipt: Callable[[], Receipt | None] = _nothing
 
 
 Start = Callable[[Request], Steps]
@@ -95,6 +99,7 @@ class Method:
         zeroth_order: whether the size of a perturbation matters to it.
         rate_of: the arm whose learning rate, perturbation, batch size and tail it runs with, instead of its own.
         tails: those of the network that it can move; given another, it moves the first.
+        engines: that it runs on.
     """
 
     description: str
@@ -105,6 +110,7 @@ class Method:
     zeroth_order: bool = False
     rate_of: str | None = None
     tails: tuple[Tail, ...] = TAILS
+    engines: tuple[Engine, ...] = ("torch",)
 
     def tail_of(self, given: Tail) -> Tail:
         """The tail that it moves if it is given that one."""
@@ -147,6 +153,7 @@ def arm(
     zeroth_order: bool = False,
     rate_of: str | None = None,
     tails: tuple[Tail, ...] = TAILS,
+    engines: tuple[Engine, ...] = ("torch",),
 ) -> Callable[[Start], Start]:
     """Decorator that makes an arm of a function from a `Request` to `Steps`; see `Method` for the arguments.
 
@@ -155,7 +162,9 @@ def arm(
     """
 
     def register(start: Start) -> Start:
-        method = Method(description, forward_equivalents, kinds, start, microbatch, zeroth_order, rate_of, tails)
+        method = Method(
+            description, forward_equivalents, kinds, start, microbatch, zeroth_order, rate_of, tails, engines
+        )
         methods.register(name, module=start.__module__)(method)
         return start
 

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from bench.arms.activations import spectra
 from bench.arms.arm import (
     BOTH,
+    ENGINES,
     STEP,
     UNLEARNING,
     Batch,
@@ -29,19 +30,19 @@ from bench.arms.optimizers import ClippedSGD, FusedSGD, MaskedSGD, MeZO, OnEstim
 from bench.arms.subspace import SAMPLES, SubspaceProjection
 from bench.base.seeds import generator
 from bench.profiles import Profile, Tuned, UnlearningPlan
-from bench.record import Kind
+from bench.record import Engine, Kind
 from zo_core import ZOSGD, cross_entropy, l1_sparse, microbatched, neggrad_plus
+from zo_core.ascent.plan import BLOCKS, MOVABLE, RECIPES, STEPS_PER_BATCH
 
 MICROBATCH = 1  # samples: the least memory there is
 CLIP = 1.0  # bound on a gradient's norm, and on its projection on a direction
 RETAIN_WEIGHT = 0.5  # forget and retain set count alike
 L1_STRENGTH = 5e-4  # constant: a run has no fixed length over which it could decay
-BLOCKS = 16  # that a step takes one of
-STEPS_PER_BATCH = 4  # of zo-ga-fast, with one block
 MOMENTUM = 0.9  # of zo-momentum, as ZO-Bench has it
 SALIENT = 0.5  # share of the weights that SalUn changes: those above the median (Fan et al. 2024, section 4)
 
-methods.register("forward")(Method("inference alone, the floor", 1, STEP))
+methods.register("forward")(Method("inference alone, the floor", 1, STEP, engines=ENGINES))
+methods.register(MOVABLE)(Method("inference of a network whose weights may move", 1, STEP, engines=("onnxruntime",)))
 methods.register("retrain")(Method("training from scratch without the forget set", 3, UNLEARNING))
 
 
@@ -50,11 +51,12 @@ def methods_for(kind: Kind) -> list[str]:
     return [name for name in methods if kind in methods.get(name).kinds]
 
 
-def check_method(name: str, kind: Kind) -> None:
-    """Raise ValueError unless an arm of that name takes part in cases of that kind."""
-    choices = methods_for(kind)
+def check_method(name: str, kind: Kind, engine: Engine = "torch") -> None:
+    """Raise ValueError unless an arm of that name takes part in cases of that kind on that engine."""
+    choices = [method for method in methods_for(kind) if engine in methods.get(method).engines]
     if name not in choices:
-        raise ValueError(f"unknown method {name!r} for {kind} cases; choose from: {', '.join(choices)}")
+        where = "" if engine == "torch" else f" on {engine}"
+        raise ValueError(f"unknown method {name!r} for {kind} cases{where}; choose from: {', '.join(choices)}")
 
 
 def tuned_as(name: str) -> str:
@@ -95,7 +97,7 @@ def fo_ga_accumulate(request: Request) -> Steps:
     return Steps(_ascent(request), request.forget, microbatched(cross_entropy, MICROBATCH))
 
 
-@arm("fo-ga-head", "first-order on the last layer alone", 1, BOTH, tails=("layer",))
+@arm("fo-ga-head", "first-order on the last layer alone", 1, BOTH, tails=("layer",), engines=ENGINES)
 def fo_ga_head(request: Request) -> Steps:
     """Does the whole network need to move? The classifier's last layer, with its true gradient."""
     return Steps(_ascent(request), request.forget)
@@ -133,7 +135,7 @@ def fo_neggrad_plus(request: Request) -> Steps:
     return Steps(_ascent(request), _pairs(request), neggrad_plus(RETAIN_WEIGHT))
 
 
-@arm("zo-ga", "zeroth-order gradient ascent, two forward passes", 2, BOTH, zeroth_order=True)
+@arm("zo-ga", "zeroth-order gradient ascent, two forward passes", 2, BOTH, zeroth_order=True, engines=ENGINES)
 def zo_ga(request: Request) -> Steps:
     """Ascent on the forget set without backpropagation (Zhang et al. 2025)."""
     return Steps(_zeroth_order(request), request.forget)
@@ -163,10 +165,17 @@ def zo_ga_gaussian(request: Request) -> Steps:
     return Steps(_zeroth_order(request, partial(ZOSGD, noise="gaussian")), request.forget)
 
 
-@arm("zo-ga-blocks", f"zeroth-order, a random {BLOCKS}th of the parameters a step", 2, BOTH, zeroth_order=True)
+@arm(
+    "zo-ga-blocks",
+    f"zeroth-order, a random {BLOCKS}th of the parameters a step",
+    2,
+    BOTH,
+    zeroth_order=True,
+    engines=ENGINES,
+)
 def zo_ga_blocks(request: Request) -> Steps:
     """A step that costs its forward passes: the passes over the parameters are of a block (MeZO-BCD, LeZO)."""
-    return Steps(_zeroth_order(request, partial(ZOSGD, blocks=BLOCKS)), request.forget, cycle=BLOCKS)
+    return Steps(_zeroth_order(request, partial(ZOSGD, **RECIPES["zo-ga-blocks"])), request.forget, cycle=BLOCKS)
 
 
 @arm(
@@ -174,26 +183,37 @@ def zo_ga_blocks(request: Request) -> Steps:
 )
 def zo_ga_prefix(request: Request) -> Steps:
     """The same steps, to the bit, and less than their forward passes."""
-    steps = Steps(_zeroth_order(request, partial(ZOSGD, blocks=BLOCKS)), request.forget, cycle=BLOCKS)
+    steps = Steps(_zeroth_order(request, partial(ZOSGD, **RECIPES["zo-ga-blocks"])), request.forget, cycle=BLOCKS)
     return reusing(request.model, steps)
 
 
-@arm("zo-ga-normalized", "zeroth-order, steps in units of their own root mean square", 2, BOTH, zeroth_order=True)
+@arm(
+    "zo-ga-normalized",
+    "zeroth-order, steps in units of their own root mean square",
+    2,
+    BOTH,
+    zeroth_order=True,
+    engines=ENGINES,
+)
 def zo_ga_normalized(request: Request) -> Steps:
     """Is it the size of the steps? It no longer follows the gradient's (MEAZO, Dbouk et al. 2026; FZOO, Dang et al.
     2026), which is smallest where an erasure begins.
     """
-    return Steps(_zeroth_order(request, partial(ZOSGD, normalize=True)), request.forget)
+    return Steps(_zeroth_order(request, partial(ZOSGD, **RECIPES["zo-ga-normalized"])), request.forget)
 
 
 @arm(
-    "zo-ga-fast", f"zeroth-order, normalized, {STEPS_PER_BATCH} steps a batch with one {BLOCKS}th", 2, zeroth_order=True
+    "zo-ga-fast",
+    f"zeroth-order, normalized, {STEPS_PER_BATCH} steps a batch with one {BLOCKS}th",
+    2,
+    zeroth_order=True,
+    engines=ENGINES,
 )
 def zo_ga_fast(request: Request) -> Steps:
     """The least that a zeroth-order erasure takes: zo-ga-normalized by blocks, what lies before a block computed once
     for all steps that a batch gets (DeepZero, Chen et al. 2024).
     """
-    optimizer = partial(ZOSGD, normalize=True, blocks=BLOCKS, steps_per_batch=STEPS_PER_BATCH)
+    optimizer = partial(ZOSGD, **RECIPES["zo-ga-fast"])
     held = (batch for batch in request.forget for _ in range(STEPS_PER_BATCH))
     cycle = BLOCKS * STEPS_PER_BATCH
     return reusing(request.model, Steps(_zeroth_order(request, optimizer), held, cycle=cycle))

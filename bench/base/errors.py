@@ -1,17 +1,8 @@
-"""What an error says: in one line, with some of many names, and whether it means that memory ran out."""
-
-from collections.abc import Sequence
+"""What an error says: in one line, and whether it means that memory ran out."""
 
 import torch
 
 MESSAGES = ("can't allocate memory", "out of memory", "not enough memory")
-TOLD = 3  # names in a line
-
-
-def some_of(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return ", ".join(names[:TOLD]) + more
 
 
 def in_a_line(error: Exception) -> str:

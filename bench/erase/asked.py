@@ -11,7 +11,7 @@ from bench.base.registry import add_modules_option
 from bench.profiles import Profile
 from bench.record import first_line
 from bench.workloads.datasets import datasets
-from bench.workloads.weights import SAFETENSORS
+from zo_core.edge.workstation.state import SAFETENSORS
 
 PREPROCESSING = ("resize", "mean", "std", "interpolation", "transforms", "classes")
 

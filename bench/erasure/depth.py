@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.arms.tail import head
 from bench.base.seeds import generator
 from bench.erasure.erasure import Erasure
 from bench.erasure.quality import evaluation_batch
 from bench.record import Probe
 from bench.workloads.images.samples import Samples
 from bench.workloads.splits import batches_once
+from zo_core.ascent.tail import head
 
 SHOTS = (5, 20, 100)  # samples a class
 DRAWS = 10  # of samples, the same for every model of a seed; an accuracy is the mean over them

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from bench.arms.arm import Hyperparameters, Method, Request, Steps, begin
+from bench.arms.engine import Shape, begin_on_engine
 from bench.arms.table import methods
-from bench.arms.tail import tail_of
 from bench.base.seeds import drawing_by, generator
 from bench.erasure.quality import Evaluation, Evaluator
 from bench.profiles import UnlearningPlan
@@ -22,7 +22,9 @@ from bench.workloads.images.samples import ImageData
 from bench.workloads.requests import erased
 from bench.workloads.splits import Split, batches_once, endless_batches, split
 from zo_core import Trajectory, geometric_steps, unlearn
+from zo_core.ascent.tail import tail_of
 from zo_core.prefix import share_from, uncut
+from zo_core.receipt import Receipt
 
 CHANGE_TRAINING = "change [unlearning.training] in the profile"
 FEW, TELLING = 20, 5.0  # samples, and points between what a model has seen and what it has not, that tell something
@@ -42,6 +44,19 @@ class Followed:
     trajectory: Trajectory[Evaluation]
     forwards: float
     whole: str | None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Steps that were taken; to find out takes time that is none of theirs.
+
+    Attributes:
+        forwards: tells the forward-equivalents.
+        receipt: tells what they did; None where they do not replay.
+    """
+
+    forwards: Callable[[], float]
+    receipt: Callable[[], Receipt | None]
 
 
 @dataclass(frozen=True)
@@ -182,15 +197,13 @@ class Erasure:
                 train_mode=self.plan.train_mode,
                 evaluate_at=geometric_steps(self.plan.resolution),
             )
-        whole = uncut(self.original) if arm.forwards is None and self._tail != "all" else arm.whole()
+        whole = arm.whole()
+        if whole is None and arm.forwards is None and self._tail != "all":
+            whole = uncut(self.original)
         return Followed(trajectory, self._spent(arm, trajectory.diverged or trajectory.steps[-1]), whole)
 
-    def erase(self, model: nn.Module, steps: int) -> Callable[[], float]:
-        """Just the steps, nothing evaluated; `model` is a fresh one and is changed.
-
-        Returns:
-            What tells the forward-equivalents; to count them takes time that is none of the erasure's.
-        """
+    def erase(self, model: nn.Module, steps: int) -> Taken:
+        """Just the steps, nothing evaluated; `model` is a fresh one and is changed."""
         with self._own_masks():
             arm = self._start(model)
             unlearn(
@@ -204,7 +217,7 @@ class Erasure:
                 train_mode=self.plan.train_mode,
                 evaluate_at=(),
             )
-        return partial(self._spent, arm, steps)
+        return Taken(partial(self._spent, arm, steps), arm.receipt)
 
     def _own_masks(self) -> AbstractContextManager[None]:
         """In train mode, dropout draws by the case's seed, whatever was drawn before: the same masks in every run."""
@@ -224,21 +237,22 @@ class Erasure:
         case, parts = self.case, self.split
         assert self.hyperparameters is not None, "the preflight asks for them"
         images, labels = self.data.train.images, self.data.train.labels
-        return begin(
-            self._method,
-            Request(
-                model,
-                forget=endless_batches(
-                    images, labels, parts.forget, case.batch_size, generator(case.seed, "forget"), case.device
-                ),
-                retain=endless_batches(
-                    images, labels, parts.retain, case.batch_size, generator(case.seed, "retain"), case.device
-                ),
-                forget_once=lambda: batches_once(images, labels, parts.forget, case.batch_size, case.device),
-                classes=len(self.data.classes),
-                hyperparameters=self.hyperparameters,
+        request = Request(
+            model,
+            forget=endless_batches(
+                images, labels, parts.forget, case.batch_size, generator(case.seed, "forget"), case.device
             ),
+            retain=endless_batches(
+                images, labels, parts.retain, case.batch_size, generator(case.seed, "retain"), case.device
+            ),
+            forget_once=lambda: batches_once(images, labels, parts.forget, case.batch_size, case.device),
+            classes=len(self.data.classes),
+            hyperparameters=self.hyperparameters,
         )
+        if case.engine == "torch":
+            return begin(self._method, request)
+        spec = self.data.spec
+        return begin_on_engine(case.method, request, Shape(spec.channels, spec.size, spec.classes), case.threads)
 
     @property
     def _tail(self) -> Tail:

@@ -6,6 +6,7 @@ timed, and again to be metered; its stand-in is weighed.
 
 import copy
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import nn
 from bench.arms.table import methods
 from bench.erasure.completion_cost import NOTHING_TO_DO, Cost, cost_to_completion
 from bench.erasure.depth import depth
-from bench.erasure.erasure import Erasure, prepare_erasure
+from bench.erasure.erasure import Erasure, Taken, prepare_erasure
 from bench.erasure.quality import Evaluation, curve, quality
 from bench.erasure.relearning import MOST_STEPS, relearn_steps
 from bench.erasure.stability import stability
@@ -65,15 +66,20 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
     track = suite.materials.tracker("unlearning", None)
     followed = erasure.follow(erasure.fresh_model(), track, erasure.plan.horizon)
     trajectory = followed.trajectory
-    model, steps = erasure.fresh_model(), trajectory.completed
+    model, steps, receipt = erasure.fresh_model(), trajectory.completed, None
     if steps is None:
         cost = Cost(Completion(reached=False), notes=_not_completed(erasure, trajectory))
     elif steps == 0:
         cost = NOTHING_TO_DO
     else:
-        cost = cost_to_completion(
-            lambda: erasure.erase(model, steps), lambda: erasure.reset(model), steps, erasure.case, suite, benchmark
-        )
+        taken: list[Taken] = []
+
+        def erase() -> Callable[[], float]:
+            taken[:] = [erasure.erase(model, steps)]
+            return taken[0].forwards
+
+        cost = cost_to_completion(erase, lambda: erasure.reset(model), steps, erasure.case, suite, benchmark)
+        receipt = taken[0].receipt()
     worth, forgotten = _quality(erasure, None if steps is None else model)
     seen = curve(trajectory.steps, trajectory.evaluations)
     diverged_at, divergence = _divergence(trajectory)
@@ -97,10 +103,11 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
         completion=cost.completion,
         stability=aftermath,
         curve=seen,
+        receipt_sha256=None if receipt is None else sha256(receipt.to_json().encode()).hexdigest(),
         notes=missing | explained | cost.notes,
     )
     if steps is not None:
-        suite.save_model(record, model)
+        suite.save_model(record, model, receipt)
     return record
 
 

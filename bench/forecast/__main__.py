@@ -13,9 +13,9 @@ from bench.base.paths import called
 from bench.base.registry import add_modules_option, import_modules
 from bench.base.sizes import MIB, parse_bytes
 from bench.forecast.peak import MOST_SAMPLES, ForecastError, forecast, largest_batch, with_batch
+from bench.instruments.ledgers.tensor_ledger import CATEGORIES
 from bench.instruments.machine import available_devices
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import CATEGORIES
 from bench.record import Case, Dtype
 from bench.workloads.models import ImageSpec, check_model
 

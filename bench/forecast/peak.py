@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from bench.arms.arm import Step
 from bench.arms.table import methods
+from bench.instruments.ledgers.tensor_ledger import TensorPeak, tensor_peak
 from bench.instruments.machine import available_devices
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
 
 MOST_SAMPLES = 2**20
 SEEN_SLICES = 3

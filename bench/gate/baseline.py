@@ -35,15 +35,17 @@ class Peaks(_Strict):
     image_size: int
     threads: int
     machine: str
-    tensor_peak_bytes: Bytes
-    tensor_by_category: dict[str, Bytes]
+    tensor_peak_bytes: Bytes | None = None
+    tensor_by_category: dict[str, Bytes] = {}
     allocator_peak_bytes: Bytes | None = None
     process_peak_bytes: Bytes | None = None
 
     @model_validator(mode="after")
     def _adds_up(self) -> "Peaks":
-        if sum(self.tensor_by_category.values()) != self.tensor_peak_bytes:
+        if sum(self.tensor_by_category.values()) != (self.tensor_peak_bytes or 0):
             raise ValueError("the categories do not add up to tensor_peak_bytes")
+        if not self.figures:
+            raise ValueError("there is no peak")
         return self
 
     def is_of(self, case: Case) -> bool:
@@ -160,23 +162,25 @@ def machine_key(facts: Mapping[str, str]) -> str:
 
 
 def is_measured(record: Record) -> bool:
-    """Whether its tensor ledger was, which every entry of a baseline has; a forecast is no measurement."""
+    """Whether its tensor ledger was, or on an engine the process's, one of which every entry of a baseline has; a
+    forecast is no measurement.
+    """
     memory = record.memory
+    if record.case.engine != "torch":
+        return memory.process_peak_bytes is not None
     return None not in (memory.tensor_peak_bytes, memory.tensor_by_category) and memory.tensor_basis == "measured"
 
 
 def _peaks(record: Record, machine: str) -> Peaks:
-    """The peaks of a record whose tensor ledger was measured."""
+    """The peaks of a record that `is_measured`."""
     case, memory = record.case, record.memory
-    assert memory.tensor_peak_bytes is not None
-    assert memory.tensor_by_category is not None
     return Peaks(
         dataset=case.dataset,
         image_size=case.image_size,
         threads=case.threads,
         machine=machine,
         tensor_peak_bytes=memory.tensor_peak_bytes,
-        tensor_by_category=memory.tensor_by_category,
+        tensor_by_category=memory.tensor_by_category or {},
         allocator_peak_bytes=memory.allocator_peak_bytes,
         process_peak_bytes=memory.process_peak_bytes,
     )

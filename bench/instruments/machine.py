@@ -15,7 +15,7 @@ import torch
 
 from bench.record import Machine
 
-LIBRARIES = ("torch", "torchvision", "codecarbon", "pytest-benchmark")
+LIBRARIES = ("torch", "torchvision", "onnxruntime", "codecarbon", "pytest-benchmark")
 CPU_INFO = Path("/proc/cpuinfo")
 RAPL = Path("/sys/class/powercap")
 CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))

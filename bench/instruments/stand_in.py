@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from bench.arms.arm import Batch, Hyperparameters, Request, Step, first_step, optimizer_step
+from bench.arms.engine import Packaged, Shape, packaged
 from bench.arms.optimizers import training_optimizer
 from bench.arms.table import methods
 from bench.profiles import Training
@@ -82,6 +83,11 @@ class StandIn(BaseModel):
             importlib.import_module(module)
         spec = ImageSpec(self.channels, self.case.image_size, self.classes)
         return build_model(self.case.model, spec, self.case.seed, self.case.dtype)
+
+    def packaged(self) -> Packaged:
+        """The case's model on its engine, on the CPU."""
+        shape = Shape(self.channels, self.case.image_size, self.classes)
+        return packaged(self.build().eval(), shape, self.case.threads)
 
     def step(self, model: nn.Module) -> Step:
         """The case's step on `model`, which it sets to the mode it needs, and blank batches."""

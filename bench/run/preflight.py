@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from bench.arms.engine import Shape, packaged
 from bench.arms.table import check_method, methods, tuned_as
-from bench.arms.tail import move_only
 from bench.base.paths import called
 from bench.instruments.machine import available_devices
 from bench.profiles import Profile, UnlearningPlan
@@ -17,9 +17,11 @@ from bench.record import Case, ModelFile, Tail
 from bench.workloads.datasets import Library, check_dataset
 from bench.workloads.images.preprocessing import preprocessing_of
 from bench.workloads.images.samples import ImageData
-from bench.workloads.models import build_model, check_model, check_seeded, models
+from bench.workloads.models import ImageSpec, build_model, check_model, check_seeded, models
 from bench.workloads.splits import check_scenario, split
 from bench.workloads.weights import load_weights
+from zo_core.ascent.tail import move_only
+from zo_core.edge.package import PackageError
 
 LOOKED_AT = 100  # samples of a class, about
 KNOWN = 0.1  # share of them beyond chance: who never saw a class does not call anything so
@@ -36,7 +38,7 @@ def check_names(profile: Profile) -> None:
         for model in plan.models:
             models.get(model)
         for method in plan.methods:
-            check_method(method, "step")
+            check_method(method, "step", plan.engine)
     for runs in profile.unlearning:
         _check_unlearning(runs)
     for method, tails in (profile.tuning.arm_tails if profile.tuning else {}).items():
@@ -69,7 +71,9 @@ def _check_unlearning(plan: UnlearningPlan) -> None:
         check_dataset(plan.dataset)
     for scenario in plan.scenarios:
         check_scenario(scenario)
-    for method in (*plan.methods, *plan.hyperparameters):
+    for method in plan.methods:
+        check_method(method, "unlearning", plan.engine)
+    for method in plan.hyperparameters:
         check_method(method, "unlearning")
     for method, given in plan.hyperparameters.items():
         _check_tail(method, given.tail)
@@ -108,12 +112,17 @@ def check_data(library: Library, cases: Collection[Case]) -> None:
     """Load the data that the cases need, and check models and scenarios against them.
 
     Raises:
-        ValueError: the data are not there, a model does not take such images or gives no logits for them, or a scenario
-            names a class that is not in the data or leaves nothing to forget, to keep or to test on.
+        ValueError: the data are not there, a model does not take such images or gives no logits for them, an engine
+            cannot run it, or a scenario names a class that is not in the data or leaves nothing to forget, to keep or
+            to test on.
     """
     sent = {(case.model, case.dataset, case.image_size, case.dtype) for case in cases}
     for model, dataset, image_size, dtype in sorted(sent):
         check_model(model, library(dataset, image_size).spec, dtype)
+    for model, dataset, image_size, threads in sorted(
+        {(case.model, case.dataset, case.image_size, case.threads) for case in cases if case.engine != "torch"}
+    ):
+        _check_on_engine(model, library(dataset, image_size).spec, threads)
     splits = {(case.scenario, case.seed, case.dataset, case.image_size) for case in cases if case.scenario}
     for scenario, seed, dataset, image_size in sorted(splits):
         parts = split(library(dataset, image_size), scenario, seed)
@@ -122,6 +131,15 @@ def check_data(library: Library, cases: Collection[Case]) -> None:
                 f"scenario {scenario} leaves {len(parts.forget)} training samples to forget, {len(parts.retain)} to "
                 f"keep and {len(parts.test)} test samples; none of them may be empty"
             )
+
+
+def _check_on_engine(model: str, spec: ImageSpec, threads: int) -> None:
+    """Raise ValueError if the network cannot be exported; single steps then run on what was exported here."""
+    network = build_model(model, spec, 0).eval()
+    try:
+        packaged(network, Shape(spec.channels, spec.size, spec.classes), threads)
+    except PackageError as error:
+        raise ValueError(f"model {model!r} cannot run on an engine: {error}") from None
 
 
 def check_weights(profile: Profile, library: Library, download: bool) -> tuple[ModelFile, ...]:

@@ -14,6 +14,7 @@ from torch import nn
 
 import zo_core
 from bench.arms.table import methods
+from bench.base.atomic_write import write_text
 from bench.base.paths import ROOT
 from bench.instruments.clock import STEADIER
 from bench.instruments.machine import describe_commit, describe_machine
@@ -28,6 +29,9 @@ from bench.workloads.models import model_bytes, models
 from bench.workloads.requests import digest, samples
 from bench.workloads.splits import split
 from bench.workloads.weights import save_weights
+from zo_core.receipt import Receipt
+
+RECEIPT = ".receipt.json"
 
 if TYPE_CHECKING:
     from bench.instruments.energy import Meter
@@ -86,13 +90,17 @@ class Suite:
         for path in self.journal.put_aside:
             self.tell_once(str(path), f"cases of a former run are in {path.name} now")
 
-    def save_model(self, record: Record, model: nn.Module) -> None:
-        """Write the model of a case that is finished, if the user wants models, named by the case."""
+    def save_model(self, record: Record, model: nn.Module, receipt: Receipt | None = None) -> None:
+        """Write the model of a case that is finished, if the user wants models, named by the case; beside it how it can
+        be made again without the data, if it can.
+        """
         if self._models is None:
             return
         path = self._models / model_file(record.case)
         try:
             save_weights(path, model, {"case": record.case.id, "record_sha256": record.digest})
+            if receipt is not None:
+                write_text(path.with_suffix(RECEIPT), receipt.to_json())
         except OSError as error:  # to go on would be to make what cannot be kept
             pytest.exit(
                 f"cannot write {path}: {error.strerror}; --resume goes on", returncode=pytest.ExitCode.INTERRUPTED

@@ -39,7 +39,7 @@ from bench.run.preflight import (
 )
 from bench.tune.choice import STANDARD, Choice, choose
 from bench.tune.file import plans_of, tuning_path
-from bench.tune.search import check_tunable, grid, pilots, tunable, without_requests
+from bench.tune.search import check_tunable, grid, pilots, searched_for, tunable, without_requests
 from bench.tune.trying import as_toml, tried_before, try_arms
 from bench.workloads.datasets import Library
 from bench.workloads.models import models
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         materials = Materials(profile, library, options.checkpoints, progress, options.download)
         erasures = pilots(profile, tuning, materials) if arms else []
         try_arms(arms, tuning, erasures, progress, meter, found, options.profile)
-    _put_into_profile(profile_path(options.profile), choose(found.scores))
+    _put_into_profile(profile, profile_path(options.profile), choose(found.scores))
     if not arms:
         places = f"{tuning_path(options.profile)} has what was tried, {profile_path(options.profile)} what was chosen"
         _tell(f"nothing was left to search for {', '.join(wanted)}: {places}")
@@ -91,13 +91,22 @@ def _tell(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _put_into_profile(path: Path, chosen: dict[tuple[int, str], Choice]) -> None:
-    """Write the choice into the profile; everything else in it, comments included, stays."""
+def _put_into_profile(profile: Profile, path: Path, chosen: dict[tuple[int, str], Choice]) -> None:
+    """Write the choice into the profile; everything else in it, comments included, stays.
+
+    A plan for another engine gets what its arms were given in the plan that was searched for it.
+    """
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     plans = document["unlearning"]
-    tables = {number: plans[number] if isinstance(plans, list) else plans for number, _ in chosen}
+    places = [
+        (number, arm, best)
+        for (searched, arm), best in chosen.items()
+        for number, plan in enumerate(profile.unlearning)
+        if number == searched or (arm in plan.methods and searched_for(profile, number) == searched)
+    ]
+    tables = {number: plans[number] if isinstance(plans, list) else plans for number, *_ in places}
     new = [plan for plan in tables.values() if "hyperparameters" not in plan]
-    for (number, arm), best in chosen.items():
+    for number, arm, best in places:
         table = tables[number].setdefault("hyperparameters", tomlkit.table())
         table[arm] = tomlkit.value(as_toml(best.score.tuned))
     for plan in new:

@@ -118,8 +118,16 @@ def pilots(profile: Profile, tuning: TuningPlan, materials: Materials) -> list[t
     return [
         (number, prepare_erasure(case, materials))
         for number, plan in enumerate(profile.unlearning)
+        if searched_for(profile, number) == number
         for case in profile.pilot_cases(plan, tuning)
     ]
+
+
+def searched_for(profile: Profile, number: int) -> int:
+    """The plan whose search is a plan's: the first that differs in nothing but engine, arms and seeds."""
+    own = {"engine", "methods", "seeds", "horizon", "hyperparameters"}
+    alike = [plan.model_dump(exclude=own) for plan in profile.unlearning]
+    return alike.index(alike[number])
 
 
 def try_arm(
@@ -132,7 +140,9 @@ def try_arm(
             there are several batch sizes or tails.
     """
     for number, pairs in groupby(erasures, key=itemgetter(0)):
-        of_plan = [erasure for _, erasure in pairs]
+        of_plan = [erasure for _, erasure in pairs if erasure.case.engine in methods.get(method).engines]
+        if not of_plan:
+            continue
         lines = grid(method, tuning, of_plan[0].case.batch_tuned)
         several = len({(line[0].batch_size, line[0].tail) for line in lines}) > 1
         for line in lines:

@@ -1,6 +1,5 @@
 """Requests that name their samples: reading the list, finding them in the data, and the digest that names them."""
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,30 +8,18 @@ from pathlib import Path
 
 from torch import Tensor
 
-from bench.base.errors import some_of
 from bench.record import Erased, Sample
 from bench.workloads.images.samples import ImageData
-
-COLUMN = "path"
+from zo_core.edge.device.forget_set import listed
+from zo_core.edge.words import some_of
 
 
 def read_list(path: Path) -> tuple[str, ...]:
-    """The paths in a list: one a line, or in the column `path` of a CSV file. Lines without anything do not count.
-
-    Raises:
-        ValueError: there is no such file, it is no text, it has no such column, or it is empty.
-    """
+    """The paths in a list, as `zo_core.edge` reads it; raises ValueError, which says `files:` as profiles do."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"files:{path}: it is no text in UTF-8; write a path a line, or a CSV file") from None
-    except OSError as error:
-        raise ValueError(f"files:{path}: {error.strerror}; the list counts from where the command is run") from None
-    paths = _column(path, text) if path.suffix.lower() == ".csv" else text.splitlines()
-    found = tuple(one.strip() for one in paths if one.strip())
-    if not found:
-        raise ValueError(f"files:{path}: the list is empty, so there is nothing to forget")
-    return found
+        return listed(path)
+    except ValueError as error:
+        raise ValueError(f"files:{error}") from None
 
 
 def places(path: Path, data: ImageData) -> list[int]:
@@ -77,14 +64,6 @@ def samples(data: ImageData, forget: Tensor) -> tuple[Sample, ...]:
     """The samples at `forget`, by name."""
     found = (Sample(name=data.train.names[place], sha256=data.train.sha256(place)) for place in forget.tolist())
     return tuple(sorted(found, key=lambda one: one.name))
-
-
-def _column(path: Path, text: str) -> Iterable[str]:
-    rows = csv.DictReader(text.splitlines())
-    if COLUMN not in (rows.fieldnames or ()):
-        columns = ", ".join(rows.fieldnames or ()) or "none"
-        raise ValueError(f"files:{path}: it has no column {COLUMN!r}, but: {columns}")
-    return [row[COLUMN] or "" for row in rows]
 
 
 def _readings(given: str, folder: Path | None) -> Iterable[str]:

@@ -16,7 +16,8 @@ MIB = 2**20
 CATEGORY = "memory.tensor_by_category."
 DEPTH = "quality.depth."
 PROBED = f"{DEPTH}{SHOTS}.model"
-BARS = ("step_time", "erasure_cost")  # rules that are no single bound
+CAPS = "caps."
+BARS = ("step_time", "erasure_cost", "process_peak")  # rules that are no single bound
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Results:
         cases: one row a case. Columns are the record's fields, joined by dots ("memory.tensor_peak_bytes"), `run`,
             counted from 1 in `runs`, and its rules, and `setting`, what an unlearning case has in common with those it
             is compared with: model, data, batch size and scenario. `model` is `Case.network`. A probe's figures are in
-            "quality.depth.20.model" for 20 shots. Missing figures are NaN; `notes` says why, in one string.
+            "quality.depth.20.model" for 20 shots, whether a limit of 64 MiB sufficed in "caps.64". Missing figures are
+            NaN; `notes` says why, in one string.
         curves: one row an evaluation: `run`, the case, and the record's curve columns; `relative_step` is
             step / T*, NaN in a run that did not complete.
     """
@@ -79,6 +81,11 @@ def categories(cases: pd.DataFrame) -> list[str]:
     return [name.removeprefix(CATEGORY) for name in cases.columns if name.startswith(CATEGORY)]
 
 
+def caps_of(cases: pd.DataFrame) -> list[int]:
+    """The memory limits in MiB that steps were tried under, ascending; empty where none was."""
+    return sorted(int(name.removeprefix(CAPS)) for name in cases.columns if name.startswith(CAPS))
+
+
 def shots_of(cases: pd.DataFrame) -> list[int]:
     """How many samples of each class the probes were fitted to, ascending; empty where nothing was probed."""
     return sorted({int(name.split(".")[2]) for name in cases.columns if name.startswith(DEPTH)})
@@ -120,14 +127,15 @@ def _no_run_twice(paths: Sequence[Path], runs: Sequence[Run]) -> None:
 
 
 def _flat(record: Record) -> dict[str, Any]:
-    """The record without its curve as one level of columns, the same for every record but for memory categories and
-    probes.
+    """The record without its curve as one level of columns, the same for every record but for memory categories,
+    probes and memory limits.
     """
     values = _joined("", record.model_dump(exclude={"curve", "notes", "schema_version"}))
     reasons = "; ".join(f"{name}: {reason}" for name, reason in record.notes.items())
     row: dict[str, Any] = dict.fromkeys(FIELDS)
     row |= {name: value for name, value in values.items() if name in row or name.startswith(CATEGORY)}
     row |= _probes(record.quality.depth or () if record.quality else ())
+    row |= {f"{CAPS}{cap.limit_bytes // MIB}": cap.completed for cap in record.caps}
     return {name.removeprefix("case."): value for name, value in row.items()} | {"notes": reasons}
 
 
@@ -164,7 +172,7 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 _ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category", "quality.depth"}
-FIELDS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith("curve.")]
+FIELDS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith(("curve.", CAPS))]
 
 
 def _evaluations(curves: Sequence[tuple[int, Record, Curve]]) -> pd.DataFrame:

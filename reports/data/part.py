@@ -14,7 +14,7 @@ from bench.record import Rules, Run
 from reports.data.claims import BarTest, Claim, bar_tests, claims
 from reports.data.erasures import ArmRuns, arm_runs, completed, with_costs
 from reports.data.load import Results
-from reports.data.points import drawn, frontier_points, largest_batches, pareto_points
+from reports.data.points import drawn, frontier_points, largest_batches, on_engines, pareto_points
 from reports.data.side_by_side import CostTest, SideBySide, cost_tests, side_by_side
 
 DEFAULT_RESOLUTION = 1.05  # of a profile that does not say
@@ -99,6 +99,11 @@ class Part:
     def largest_batches(self) -> pd.DataFrame:
         """The steps at each model's largest batch whose peak is known by category."""
         return largest_batches(self.steps)
+
+    @cached_property
+    def on_engines(self) -> pd.DataFrame:
+        """The steps of networks that ran on more engines than one, and of such that ran under memory limits."""
+        return on_engines(self.steps)
 
     @cached_property
     def runs(self) -> pd.DataFrame:

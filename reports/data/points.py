@@ -9,9 +9,10 @@ import pandas as pd
 
 from bench.record import CLOSE, DEPTH_MARGIN, Searched
 from reports.data.arms import ASCENTS, FIRST, RETRAIN, places
-from reports.data.load import CATEGORY, PROBED, categories
+from reports.data.load import CATEGORY, MIB, PROBED, categories
 
 UTILITY = "quality.ra"
+LIFE = "memory.process_life_bytes"
 LOSSES = ("forget_loss", "retain_loss")
 COLLAPSED = 1000  # nats
 LEAST_LOSS = 1e-6  # nats; less is drawn here
@@ -24,6 +25,23 @@ def largest_batches(steps: pd.DataFrame) -> pd.DataFrame:
         return steps.iloc[:0]
     steps = steps[steps["batch_size"] == steps.groupby("model")["batch_size"].transform("max")]
     return steps.assign(place=steps["method"].map(places(steps["method"]))).sort_values("place", kind="stable")
+
+
+def on_engines(steps: pd.DataFrame) -> pd.DataFrame:
+    """The steps with a process's peak over its life, of each network that ran on more engines than one, at its smallest
+    batch.
+
+    `network` is the model without the engine, `mib` the peak; they are in the order of engine and arm.
+    """
+    steps = steps.dropna(subset=[LIFE])
+    names = [model.removesuffix(f" {engine}") for model, engine in zip(steps["model"], steps["engine"], strict=True)]
+    steps = steps.assign(network=names, mib=pd.to_numeric(steps[LIFE]) / MIB)
+    by_network = steps.groupby("network")
+    several = by_network["engine"].transform("nunique") > 1
+    smallest = steps["batch_size"] == by_network["batch_size"].transform("min")
+    found = steps[several & smallest]
+    order = found.assign(place=found["method"].map(places(found["method"])))
+    return order.sort_values(["engine", "place"], kind="stable")
 
 
 def pareto_points(done: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-MOST_LETTERS = {"model": 24, "method": 24, "setting": 48}
+MOST_LETTERS = {"model": 36, "method": 24, "setting": 48}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from reports.data.load import CATEGORY, DEPTH
+from reports.data.load import CAPS, CATEGORY, DEPTH
 
 COLUMNS = {
     "run": ("", "which of the JSON files, from 1"),
@@ -13,13 +13,14 @@ COLUMNS = {
     "outcome": ("", "ok, diverged, untrained or out-of-memory"),
     "diverged_at": ("steps", "at which a loss was not finite"),
     "method": ("", "the arm"),
-    "model": ("", "the network, with the dtype of its passes where that is not float32"),
+    "model": ("", "the network, with the dtype of its passes and the engine where they are not float32 and torch"),
     "dataset": ("", "the data set"),
     "image_size": ("pixels", "height and width of the images"),
     "batch_size": ("samples", "in a step"),
     "batch_tuned": ("", "whether that is what tuning found for the arm: other arms of the setting may have others"),
     "device": ("", "cpu, cuda, mps or xpu"),
     "dtype": ("", "of the passes, below float32 by autocast; parameters are float32"),
+    "engine": ("", "what ran the network: torch, or onnxruntime with steps in numpy"),
     "threads": ("", "CPU threads"),
     "seed": ("", "of training, of the forget set and of the arm"),
     "scenario": ("", "class:K, random:F, random:N or files:LIST; none for a step"),
@@ -48,6 +49,7 @@ COLUMNS = {
     "memory.allocator_basis": ("", "peak, or sampled after every operation"),
     "memory.process_peak_bytes": ("bytes", "peak of a process that does nothing else, as the system saw it"),
     "memory.process_start_bytes": ("bytes", "that process before it made the model"),
+    "memory.process_life_bytes": ("bytes", "peak of a process from its first instruction on, imports included"),
     "energy.joules_per_step": ("J", "of a step"),
     "energy.co2e_g_per_step": ("g", "CO2 equivalent of a step"),
     "energy.window_s": ("s", "how long was metered"),
@@ -88,6 +90,7 @@ COLUMNS = {
     "stability.drop_at_time": ("points", "retain accuracy lost after another T*"),
     "stability.drop_at_distance": ("points", "retain accuracy lost at matched displacement"),
     "stability.drop_at_forget_loss": ("points", "retain accuracy lost at matched forget loss"),
+    "receipt_sha256": ("", "of the receipt of the steps to T*, on an engine: what can be done again without the data"),
     "notes": ("", "why a figure is missing, and other remarks"),
     "rules.memory_ratio": ("", "much less memory is below this share"),
     "rules.tow_margin": ("", "competitive is a ToW less than this below"),
@@ -125,4 +128,6 @@ def _meaning(name: str) -> tuple[str, str]:
     if name.startswith(DEPTH):
         shots, whose = name.removeprefix(DEPTH).split(".")
         return "%", f"of the forgotten class, what a probe from {shots} samples a class finds in {WHOSE[whose]}"
+    if name.startswith(CAPS):
+        return "", f"whether a process got through the steps with {name.removeprefix(CAPS)} MiB and no more"
     return COLUMNS[name]

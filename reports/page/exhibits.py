@@ -10,10 +10,12 @@ import pandas as pd
 from reports.data.part import Part
 from reports.data.points import LOSSES
 from reports.figures.curves import accuracy_curves, displacement_curves, loss_curves, other_loss_curves
+from reports.figures.engines import engine_peaks, memory_caps
 from reports.figures.erasures import completion_cost, pareto, quality_gaps
 from reports.figures.frontier import frontier
 from reports.figures.panels import Drawing
 from reports.figures.steps import allocator_memory, composition, memory, process_memory, step_energy, step_time
+from reports.tables.engines import cap_table, engine_table, peak_bar_table
 from reports.tables.erasures import (
     cost_table,
     curve_table,
@@ -110,6 +112,20 @@ STEP_FIGURES = (
         "Linux.",
     ),
     Pair(
+        "engines",
+        attrgetter("on_engines"),
+        engine_peaks,
+        engine_table,
+        "No figure of engines: this run has no network on more than one; that of edge has.",
+    ),
+    Pair(
+        "memory-caps",
+        attrgetter("on_engines"),
+        memory_caps,
+        cap_table,
+        "No figure of memory limits: this run tried no step under any; that of edge did.",
+    ),
+    Pair(
         "step-time",
         attrgetter("steps"),
         step_time,
@@ -196,7 +212,7 @@ SUBJECTS = (
         of="model",
         most=MOST_IN_FILES,
         pairs=STEP_FIGURES,
-        last=(bar_table, dtype_table, step_table),
+        last=(bar_table, peak_bar_table, dtype_table, step_table),
         missing="This run has no single steps; those of quick and step-cost do.",
     ),
     Subject(

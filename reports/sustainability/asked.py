@@ -11,6 +11,12 @@ from reports.data.part import Part
 from reports.tables.table import Table, number
 
 SHOWN = 20  # samples of a request
+RECEIPTS = (
+    "Whoever has the original's weights can take the steps of these erasures again, without the data and to the bit, "
+    "from their receipts, which --save-models writes beside the models. A receipt proves that the erased weights "
+    "follow from the original's by these steps; not that anything was forgotten, nor on whose data the losses were "
+    "seen."
+)
 
 
 def answers(part: Part) -> Iterator[str]:
@@ -117,3 +123,14 @@ def models_table(part: Part) -> Table | None:
     )
     note = "Where a model came from, if the suite did not train it."
     return Table("Models from files", note, ("setting", "model", "file", "SHA-256"), rows) if rows else None
+
+
+def receipt_table(part: Part) -> Table | None:
+    """The receipt of each erasure that has one; None where none has."""
+    known = part.runs.dropna(subset=["receipt_sha256"])
+    rows = tuple(
+        (str(case["setting"]), str(case["method"]), str(case["seed"]), str(case["receipt_sha256"]))
+        for _, case in known.iterrows()
+    )
+    columns = ("setting", "arm", "seed", "SHA-256 of the receipt")
+    return Table("Receipts", RECEIPTS, columns, rows) if rows else None

@@ -21,6 +21,7 @@ class Request:
         data, samples, samples_of, samples_digest: the data set; how many of how many training samples were to be
             forgotten, and the hash that names them, under which "samples" has their names.
         target_accuracy_percent: the accuracy on them at or below which the erasure is complete.
+        receipt_sha256: of the receipt of the steps, from which they can be taken again without the data.
         original, original_sha256: the file of the model that was to forget, if the suite did not train it.
         learning_rate, eps, batch_size, tail: what the arm was run with; how much of the network it moved.
         complete, outcome: whether it was forgotten, and how the whole run ended, which goes on after that.
@@ -46,6 +47,7 @@ class Request:
     samples_of: int | None
     samples_digest: str | None
     target_accuracy_percent: float | None
+    receipt_sha256: str | None
     original: str | None
     original_sha256: str | None
     learning_rate: float | None
@@ -84,6 +86,7 @@ COLUMNS = {
     "samples_of": "erased.of",
     "samples_digest": "erased.digest",
     "target_accuracy_percent": "erased.target",
+    "receipt_sha256": "receipt_sha256",
     "original": "origins.original.name",
     "original_sha256": "origins.original.sha256",
     "learning_rate": "rate.lr",

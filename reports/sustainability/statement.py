@@ -15,7 +15,7 @@ from reports.data.arms import MATCHED, RETRAIN, places
 from reports.data.glossary import ARMS, COMPLETE, ESTIMATED, SETTING
 from reports.data.load import printable_lines
 from reports.data.part import Part
-from reports.sustainability.asked import answers, erased_table, models_table, samples_table
+from reports.sustainability.asked import answers, erased_table, models_table, receipt_table, samples_table
 from reports.sustainability.model_card import ModelCard, model_cards
 from reports.sustainability.request import Request, requests
 from reports.sustainability.sentences import evidence, headline
@@ -106,6 +106,7 @@ TABLES: tuple[Callable[[Part], Table | None], ...] = (
     erased_table,
     samples_table,
     models_table,
+    receipt_table,
     rate_table,
 )
 

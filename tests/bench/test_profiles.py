@@ -98,7 +98,11 @@ def test_the_quick_profile_is_what_the_issue_promises() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("batch_sizes", "batchsizes", r"unknown key 'step.0.batchsizes'; choose from: batch_sizes, dtype, image_size"),
+        (
+            "batch_sizes",
+            "batchsizes",
+            r"unknown key 'step.0.batchsizes'; choose from: batch_sizes, dtype, engine, image_size",
+        ),
         (
             "epochs = 1",
             "epochs = 1\nepoch = 2",
@@ -411,3 +415,40 @@ def test_a_profile_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ProfileError, match="no profile"):
         load_profile(str(tmp_path / "file" / "mine.toml"))
+
+
+ENGINE_TABLE = (
+    '[[step]]\nengine = "onnxruntime"\nmodels = ["cnn"]\nimage_size = 8\nbatch_sizes = [1]\nmethods = ["zo-ga"]\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "words"),
+    [
+        ('dtype = "bfloat16"\n', {}, "onnxruntime has weights and passes in float32: leave dtype out of its table"),
+        ("memory_caps = [128, 64]\n", {}, "step.0.memory_caps: they must ascend"),
+        ("", {'devices = ["cpu"]': 'devices = ["cuda"]'}, r"onnxruntime runs on the CPU here: write devices = \["),
+        (
+            '[[rules.process_peak]]\nmodel = "cnn"\nmethod = "zo-ga"\nbatch_sizes = [8]\nat_most = [66]\n',
+            {},
+            "rules.process_peak names a step that the profile does not run: cnn, zo-ga on onnxruntime, batch 8",
+        ),
+        (
+            '[[rules.process_peak]]\nmodel = "cnn"\nmethod = "zo-ga"\nbatch_sizes = [1]\nat_most = [66, 70]\n',
+            {},
+            "give at_most with a number for each of batch_sizes",
+        ),
+        ('engines = ["torch"]\n', {}, "unknown key 'step.0.engines'; choose from: .*engine.*memory_caps.*whole_life"),
+    ],
+)
+def test_what_cannot_be_on_an_engine_is_told(table: str, changes: dict[str, str], words: str, tmp_path: Path) -> None:
+    head = 'description = ""\ndataset = "digits"\ndevices = ["cpu"]\nthreads = 1\ncountry = "FRA"\nwindow_s = 1.0\n'
+    for old, new in changes.items():
+        head = head.replace(old, new)
+    path = tmp_path / "engine.toml"
+    path.write_text(head + ENGINE_TABLE)
+    if not changes:
+        assert [case.id for case in load_profile(str(path)).step_cases()] == ["cnn-b1-zo-ga-onnxruntime"]
+    path.write_text(head + ENGINE_TABLE + table)
+    with pytest.raises(ProfileError, match=words):
+        load_profile(str(path))

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zo_core import ZOSGD, GaussianNoise, Noise, PooledNoise, RademacherNoise
-from zo_core.noise import LARGEST_POOL, NOISES, _generator
-from zo_core.streams import integers
+from zo_core.engine.streams import integers
+from zo_core.noise import LARGEST_POOL, NOISES, PortableNoise, _generator
 
-every_noise = pytest.mark.parametrize("kind", [PooledNoise, GaussianNoise, RademacherNoise])
+every_noise = pytest.mark.parametrize("kind", [PooledNoise, PortableNoise, GaussianNoise, RademacherNoise])
 
 
 def draw(noise: Noise, sizes: list[int], step: int = 0, query: int = 0, group: int = 0) -> torch.Tensor:
@@ -36,7 +36,7 @@ def pool(seed: int, parameters: int = 2**23) -> torch.Tensor:
 
 
 def test_every_noise_is_tested_here() -> None:
-    assert set(NOISES.values()) == {PooledNoise, GaussianNoise, RademacherNoise}
+    assert set(NOISES.values()) == {PooledNoise, PortableNoise, GaussianNoise, RademacherNoise}
 
 
 @every_noise

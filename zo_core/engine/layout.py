@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zo_core.engine.cuts import pieces
+
 Group = dict[str, Any]
 Extent = tuple[torch.UntypedStorage, int, int, torch.dtype]  # storage, first byte, one past the last, what they mean
 
@@ -69,19 +71,10 @@ class Layout:
     def __init__(self, groups: Sequence[Group], longest: int, blocks: int = 1) -> None:
         self._places = _places(groups)
         flats = _flats(groups)
-        total = sum(flat.numel() for _, _, flat in flats)
-        if blocks > max(total, 1):
-            raise ValueError(f"blocks must be at most the number of trainable parameters, {total}, not {blocks}")
         self.blocks = [Block(len(groups)) for _ in range(blocks)]
-        place, current = 0, 0
-        for group, parameter, flat in flats:
-            first = 0
-            while first < flat.numel():
-                end = (current + 1) * total // blocks
-                numbers = min(longest, flat.numel() - first, end - place)
-                self.blocks[current].add(group, parameter, flat, first, numbers)
-                first, place = first + numbers, place + numbers
-                current += place == end
+        for piece in pieces([flat.numel() for _, _, flat in flats], longest, blocks):
+            group, parameter, flat = flats[piece.parameter]
+            self.blocks[piece.block].add(group, parameter, flat, piece.first, piece.numbers)
         devices = dict.fromkeys(flat.device for _, _, flat in flats)
         self.accelerators = [device for device in devices if device.type not in ("cpu", "meta")]
 

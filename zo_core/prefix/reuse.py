@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from zo_core.objectives import Objective
+from zo_core.ascent.objectives import Objective
 from zo_core.prefix.chain import Chain, State, Structure, UncuttableError, kind_of
 from zo_core.prefix.trial import Trial
 

@@ -17,13 +17,13 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import functional as TF
 
 from bench.profiles import Preprocessing
 from bench.workloads.images.preprocessing import square
+from zo_core.edge.device.images import UnreadableError, upright
 
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 HEIF = (".heic", ".heics", ".heif", ".heifs", ".hif")
@@ -35,11 +35,6 @@ SUFFIXES = {  # of images, whether they can be read here or not
 }
 MOST_PIXELS = 89_478_485  # beyond which Pillow warns of a decompression bomb
 MANY_PIXELS, ONE_AT_A_TIME = 2**24, Lock()
-DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
-
-
-class UnreadableError(ValueError):
-    """A file that no image can be made of; the message says why in a few words, without its name."""
 
 
 @dataclass(frozen=True)
@@ -85,35 +80,6 @@ def quietly() -> Iterator[None]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
-
-
-def upright(image: Image.Image, background: list[int]) -> Image.Image:
-    """The picture as it is meant to be seen, in red, green and blue.
-
-    Raises:
-        UnreadableError: its numbers have no known range.
-    """
-    image.load()
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode in DEEP_GREY or (image.mode == "I" and image.format == "PPM"):  # which Pillow scales to 16 bits
-        image = _eight_bits(image)
-    if image.mode in ("I", "F"):
-        numbers = "integers" if image.mode == "I" else "floating-point numbers"
-        raise UnreadableError(f"32-bit {numbers}, whose range is not known: save it with 8 or 16 bits")
-    if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB")
-    canvas = Image.new("RGBA", image.size, (*background, 255))
-    return Image.alpha_composite(canvas, image.convert("RGBA")).convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey from 0 to 255, rounded; the grey that counts as transparent becomes an alpha channel."""
-    deep = np.asarray(image).astype(np.uint32)
-    grey = Image.fromarray(((deep + 128) // 257).astype(np.uint8))
-    if "transparency" in image.info:
-        opaque = (deep != image.info["transparency"]).astype(np.uint8)
-        grey.putalpha(Image.fromarray(opaque * np.uint8(255)))
-    return grey
 
 
 def _alone(image: Image.Image) -> AbstractContextManager[object]:

@@ -32,7 +32,7 @@ def give_logits(name: str, model: nn.Module, classes: int) -> None:
 
 def _replaced(name: str, classes: int, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor:
     try:
-        return logits_of(output, len(inputs[0]), classes)
+        return logits_of(output, inputs[0].shape[0], classes)
     except ModelError as error:
         raise ModelError(f"model {name!r} {error}") from None
 

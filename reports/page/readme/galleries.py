@@ -18,6 +18,7 @@ class Galleries:
         step_cost: every arm's single step.
         digits, images: every arm's whole erasure, of digits and of photographs.
         frontier: erasures of both, each arm at its own batch size and on its own part of the network.
+        edge: steps and erasures on torch and on an inference engine.
         quick: the README's first command.
     """
 
@@ -25,6 +26,7 @@ class Galleries:
     digits: Part
     images: Part
     frontier: Part
+    edge: Part
     quick: Part
 
     @cached_property

@@ -7,10 +7,12 @@ import pandas as pd
 from reports.data.arms import FIRST, MATCHED, RETRAIN, ZEROTH
 from reports.data.claims import Claim, Test
 from reports.data.glossary import image_sizes, listed
+from reports.data.load import CAPS, caps_of, value_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
 from reports.page.readme.galleries import Galleries
-from reports.page.readme.headline import ARMS
+from reports.page.readme.headline import on_engines
+from reports.tables.engines import ENGINE
 from reports.tables.table import interval_text, number
 
 HEAD = "fo-ga-head"
@@ -43,9 +45,26 @@ def caption(galleries: Galleries) -> str:
     basis = " and ".join(sorted(part.done["energy.basis"].dropna().unique()))
     return (
         f"{setting}: {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over {seeds} seeds, "
-        f"for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. {len(ARMS)} of "
-        f"{part.runs['method'].nunique()} arms."
+        f"for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. Below, hatched: torch."
     )
+
+
+def device(galleries: Galleries) -> str:
+    """What a step takes on an inference engine, in one sentence."""
+    steps, caps = on_engines(galleries.edge), caps_of(galleries.edge.steps)
+    rows = {(row["method"], row["engine"]): row for _, row in steps.iterrows()}
+    three = [rows[place] for place in ((ZEROTH, ENGINE), ("forward", ENGINE), (FIRST, "torch"))]
+    ours, inference, theirs = (number(value_of(row, "mib"), ".0f") for row in three)
+    return (
+        f"On {ENGINE}, without torch, a `{ZEROTH}` step of {three[0]['network']} is a process of {ours} MiB (plain "
+        f"inference there: {inference}, `{FIRST}` on torch: {theirs}); under a limit of the kernel's they need "
+        f"{listed(_least(row, caps) for row in three)}."
+    )
+
+
+def _least(step: pd.Series, caps: list[int]) -> str:
+    """The least limit that sufficed, in words."""
+    return next((f"{cap} MiB" for cap in caps if step[f"{CAPS}{cap}"] is True), f"more than {caps[-1]} MiB")
 
 
 def verdicts(galleries: Galleries) -> Iterator[str]:

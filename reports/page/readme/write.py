@@ -11,7 +11,7 @@ from reports.figures import style
 from reports.page.readme import sentences, tables
 from reports.page.readme.galleries import FOLDER, Galleries, read_galleries
 from reports.page.readme.headline import headline
-from reports.tables import erasures, machine, side_by_side, steps
+from reports.tables import engines, erasures, machine, side_by_side, steps
 
 README, GALLERY = FOLDER.parent.parent / "README.md", FOLDER / "README.md"
 PICTURE = FOLDER / "headline.png"
@@ -22,6 +22,7 @@ def documents(galleries: Galleries) -> dict[Path, str]:
     """What each file should hold."""
     blocks = {
         "outcome": sentences.outcome(galleries),
+        "device": sentences.device(galleries),
         "caption": sentences.caption(galleries),
         "verdicts": "\n".join(sentences.verdicts(galleries)),
     }
@@ -39,7 +40,7 @@ def write_documents() -> list[Path]:
     for path, text in documents(galleries).items():
         path.write_text(text, encoding="utf-8")
     style.use()
-    headline(galleries.images).savefig(PICTURE)
+    headline(galleries.images, galleries.edge).savefig(PICTURE)
     return [README, GALLERY, PICTURE]
 
 
@@ -59,5 +60,6 @@ def _gallery(galleries: Galleries) -> str:
         steps=steps,
         erasures=erasures,
         side_by_side=side_by_side,
+        engines=engines,
         machine=machine,
     )

@@ -15,11 +15,11 @@ from bench.arms.arm import Batch, Hyperparameters, Request, Steps
 from bench.arms.arm import begin as begin_arm
 from bench.arms.optimizers import ClippedSGD, MaskedSGD
 from bench.arms.table import CLIP, L1_STRENGTH, methods, methods_for
-from bench.arms.tail import tail_of
 from bench.erasure.erasure import Erasure
 from bench.erasure.quality import Evaluation
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import ZOSGD, cross_entropy, take_step
+from zo_core.ascent.tail import tail_of
 
 Of = Callable[[str], Erasure]
 
@@ -500,9 +500,9 @@ def test_what_an_erasure_spends_is_its_steps_and_its_preparation(erasure_of: Of)
     """SalUn's gradient of the whole forget set is a forward and a backward pass of every batch of it."""
     erasure = erasure_of("class:3")
     passes = math.ceil(len(erasure.split.forget) / erasure.case.batch_size)
-    assert of_arm(erasure, "salun").erase(erasure.fresh_model(), 2)() == 3 * passes + 2 * 6
-    assert of_arm(erasure, "random-label").erase(erasure.fresh_model(), 2)() == 2 * 6
-    assert of_arm(erasure, "zo-ga").erase(erasure.fresh_model(), 5)() == 10
+    assert of_arm(erasure, "salun").erase(erasure.fresh_model(), 2).forwards() == 3 * passes + 2 * 6
+    assert of_arm(erasure, "random-label").erase(erasure.fresh_model(), 2).forwards() == 2 * 6
+    assert of_arm(erasure, "zo-ga").erase(erasure.fresh_model(), 5).forwards() == 10
 
 
 def test_a_backward_pass_counts_by_the_part_of_the_network_that_it_goes_through(erasure_of: Of) -> None:
@@ -519,7 +519,7 @@ def test_a_backward_pass_counts_by_the_part_of_the_network_that_it_goes_through(
         def spent(name: str, steps: int, tail: str = tail) -> float:
             run = of_arm(erasure, name)
             run = replace(run, hyperparameters=replace(run.hyperparameters, tail=tail))
-            return run.erase(run.fresh_model(), steps)()
+            return run.erase(run.fresh_model(), steps).forwards()
 
         assert spent("fo-ga", 5) == pytest.approx(5 * (1 + 2 * share))
         assert spent("fo-neggrad-plus", 5) == pytest.approx(5 * 2 * (1 + 2 * share))

@@ -10,8 +10,8 @@ from bench.arms.arm import Hyperparameters
 from bench.arms.optimizers import OnEstimate, SignSGD
 from bench.arms.table import prepare_step
 from bench.forecast.peak import forecast
+from bench.instruments.ledgers.tensor_ledger import TensorPeak, tensor_peak
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
 from bench.record import Case
 from bench.workloads.models import ImageSpec
 from zo_core import ZOSGD

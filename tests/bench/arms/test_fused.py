@@ -11,11 +11,11 @@ from torch import nn
 from bench.arms.arm import Hyperparameters, Step
 from bench.arms.optimizers import FusedSGD
 from bench.arms.table import prepare_step
-from bench.arms.tail import tail_of
-from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
+from bench.instruments.ledgers.tensor_ledger import TensorPeak, tensor_peak
 from bench.record import Tail
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import cross_entropy, take_step
+from zo_core.ascent.tail import tail_of
 
 WIDTHS = (64, 256, 256, 256, 10)
 

@@ -11,8 +11,8 @@ from bench.arms.checkpointing import checkpointed
 from bench.arms.optimizers import MeZO
 from bench.arms.table import methods, methods_for, prepare_step
 from bench.forecast.peak import forecast
+from bench.instruments.ledgers.tensor_ledger import TensorPeak, tensor_peak
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import TensorPeak, tensor_peak
 from bench.record import Case
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import cross_entropy

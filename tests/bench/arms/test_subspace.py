@@ -15,8 +15,8 @@ from bench.arms.subspace import SAMPLES, SubspaceProjection, importances
 from bench.arms.table import methods, prepare_step
 from bench.erasure.erasure import Erasure
 from bench.forecast.peak import forecast
+from bench.instruments.ledgers.tensor_ledger import tensor_peak
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import tensor_peak
 from bench.record import Case
 from bench.workloads.models import ImageSpec
 

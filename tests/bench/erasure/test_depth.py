@@ -10,13 +10,13 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import nn
 
-from bench.arms.tail import head
 from bench.erasure.depth import DRAWS, SHOTS, NoProbeError, depth, depth_at, features, recovered, ridge
 from bench.erasure.erasure import Erasure
 from bench.profiles import Preprocessing
 from bench.workloads.images.prepare import Means, prepare
 from bench.workloads.images.samples import ImageData, PerClass, RawData
 from bench.workloads.splits import split
+from zo_core.ascent.tail import head
 
 ErasureOf = Callable[[str], Erasure]
 CLASSES = ("a", "b", "c", "d")

@@ -12,8 +12,8 @@ from bench.arms.arm import Step
 from bench.arms.table import prepare_step
 from bench.erasure.membership import Confidences
 from bench.erasure.quality import Evaluation, Evaluator, curve, evaluation_batch, per_sample, quality, tug_of_war
+from bench.instruments.ledgers.tensor_ledger import tensor_peak
 from bench.instruments.stand_in import IDLE
-from bench.instruments.tensor_ledger import tensor_peak
 from bench.profiles import Preprocessing
 from bench.workloads.images.prepare import Means, prepare
 from bench.workloads.images.samples import ImageData, PerClass, RawData

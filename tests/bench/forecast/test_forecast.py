@@ -6,9 +6,9 @@ import torch
 from bench.base.sizes import MIB, parse_bytes
 from bench.forecast.__main__ import main
 from bench.forecast.peak import MOST_SAMPLES, forecast, largest_batch, with_batch
+from bench.instruments.ledgers.tensor_ledger import tensor_peak
 from bench.instruments.machine import available_devices
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import tensor_peak
 from bench.profiles import Training, load_profile
 from bench.record import Case
 from bench.workloads.models import ImageSpec

@@ -24,10 +24,10 @@ from bench.base.progress import Progress
 from bench.erasure.erasure import prepare_erasure
 from bench.gate.__main__ import main as gate_main
 from bench.instruments.energy import EnergyMeter
+from bench.instruments.ledgers.process_ledger import RESET
+from bench.instruments.ledgers.tensor_ledger import tensor_peak
 from bench.instruments.machine import available_devices
-from bench.instruments.process_ledger import RESET
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import tensor_peak
 from bench.profiles import load_profile
 from bench.record import Completion, Erased, Rate, Record, Run
 from bench.run.json_option import DEFAULT_JSON
@@ -211,7 +211,8 @@ def test_the_timed_erasure_repeats_the_run_that_was_followed(tmp_path: Path) -> 
     model = erasure.fresh_model()
     for _ in range(2):
         erasure.reset(model)
-        assert erasure.erase(model, trajectory.completed)() == 2 * trajectory.completed  # two forwards a step
+        taken = erasure.erase(model, trajectory.completed)
+        assert taken.forwards() == 2 * trajectory.completed  # two forwards a step
         assert erasure.evaluate(model) == trajectory.at_completion()
 
 

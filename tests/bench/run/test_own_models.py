@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.base.paths import ROOT
-from bench.instruments.process_ledger import RESET
+from bench.instruments.ledgers.process_ledger import RESET
 from bench.profiles import load_profile
 from bench.run.preflight import check_retrain
 from bench.workloads.datasets import library

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from bench.arms.table import methods
 from bench.erasure.erasure import Erasure
 from bench.forecast.peak import _run, forecast, with_batch
-from bench.instruments.process_ledger import RESET, process_ledger
+from bench.instruments.ledgers.process_ledger import RESET, process_ledger
+from bench.instruments.ledgers.tensor_ledger import tensor_peak
 from bench.instruments.stand_in import StandIn
-from bench.instruments.tensor_ledger import tensor_peak
 from bench.record import Case, Dtype
 from bench.workloads.models import ImageSpec, build_model, check_model, check_seeded, model_bytes, models
 from bench.workloads.models.outputs import ModelError

@@ -11,6 +11,7 @@ from reports.data.glossary import ESTIMATED
 from reports.data.load import load
 from reports.data.part import parts
 from reports.page.write import write_report
+from reports.sustainability.asked import receipt_table
 from reports.sustainability.statement import (
     NO_GUARANTEE,
     NOT_METERED,
@@ -374,3 +375,18 @@ def test_what_the_network_still_knows_is_said_beside_both_ends(part_of: PartOf) 
         "; a linear probe from 20 samples a class, which finds 83.0 % of the class in the original's features, finds "
         "72.0 % after zo-ga, 74.0 % after fo-ga and 40.0 % after retrain."
     )
+
+
+def test_receipts_are_linked_and_said_to_prove_no_more_than_they_do(part_of: PartOf) -> None:
+    records = [unlearning_record(method, seed=0) for method in ("retrain", "fo-ga", "zo-ga")]
+    assert receipt_table(part_of(records)) is None
+    records[2] = records[2].model_copy(update={"receipt_sha256": "ab" * 32})
+    part = part_of(records)
+    table = receipt_table(part)
+    assert table is not None
+    assert table.rows == (("cnn digits b4 class:3", "zo-ga", "0", "ab" * 32),)
+    assert "not that anything was forgotten" in table.note
+    said = statement(part)
+    assert said is not None
+    assert table in said.tables
+    assert [request.receipt_sha256 for request in said.requests if request.arm == "zo-ga"] == ["ab" * 32]

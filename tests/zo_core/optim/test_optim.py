@@ -768,7 +768,7 @@ def test_it_descends_to_the_minimum_of_a_quadratic() -> None:
         ({"lr": 0.1, "clip": float("nan")}, "clip must be above 0, or None"),
         ({"lr": 0.1, "seed": -1}, "seed must be an integer in"),
         ({"lr": 0.1, "seed": 1.5}, "seed must be an integer in"),
-        ({"lr": 0.1, "noise": "white"}, "unknown noise 'white'; choose from: pooled, gaussian, rademacher"),
+        ({"lr": 0.1, "noise": "white"}, "unknown noise 'white'; choose from: pooled, portable, gaussian, rademacher"),
     ],
 )
 def test_bad_arguments_are_told(arguments: dict[str, float], words: str) -> None:

@@ -13,7 +13,8 @@ from torchvision.transforms import functional as TF
 
 from bench.profiles import Preprocessing
 from bench.workloads.images import decode as decoding
-from bench.workloads.images.decode import UnreadableError, decode, quietly
+from bench.workloads.images.decode import decode, quietly
+from zo_core.edge.device.images import UnreadableError
 
 SIDE = 6
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from matplotlib.testing.compare import compare_images
 from reports.figures import style
 from reports.page.readme.galleries import Galleries, read_galleries
 from reports.page.readme.headline import ARMS, headline
-from reports.page.readme.sentences import clipping, edges, outcome, verdicts
+from reports.page.readme.sentences import clipping, device, edges, outcome, verdicts
 from reports.page.readme.tables import Count, overview, pool_alone
 from reports.page.readme.write import PICTURE, filled
 from tests.reports.conftest import GALLERY, shown
@@ -59,7 +59,7 @@ def test_every_arm_of_a_run_is_in_its_overview(galleries: Galleries) -> None:
 
 def test_the_bars_of_the_figure_are_the_means_of_the_csv(galleries: Galleries) -> None:
     style.use()
-    figure, rows = headline(galleries.images), csv("images")
+    figure, rows = headline(galleries.images, galleries.edge), csv("images")
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["zo-ga", "fo-ga", "fo-ga-head", "salun", "Retrain"]
     share = rows.assign(
@@ -67,9 +67,30 @@ def test_the_bars_of_the_figure_are_the_means_of_the_csv(galleries: Galleries) -
         / rows["seed"].map(rows[rows["method"] == "retrain"].set_index("seed")["completion.joules"]),
         mib=rows["memory.tensor_peak_bytes"] / 2**20,
     )
-    for axes, column in zip(figure.axes, ("mib", "share", "quality.tow"), strict=True):
+    for axes, column in zip(figure.axes[:3], ("mib", "share", "quality.tow"), strict=True):
         expected = means(share, column)
         assert bars(figure, figure.axes.index(axes)) == pytest.approx([expected[arm] for arm in ARMS])
+
+
+def test_the_lower_bars_are_the_peaks_of_processes(galleries: Galleries) -> None:
+    style.use()
+    figure, rows = headline(galleries.images, galleries.edge), csv("edge")
+    steps = rows[(rows["batch_size"] == 1) & rows["model"].str.startswith("resnet18")].set_index(["method", "engine"])
+    names = [label.get_text() for label in figure.axes[3].get_yticklabels()]
+    peaks = [steps.loc[tuple(name.split(", ")), "memory.process_life_bytes"] / 2**20 for name in names]
+    assert names[0] == "zo-ga, onnxruntime"
+    assert bars(figure, 3) == pytest.approx(peaks)
+
+
+def test_the_sentence_of_the_device_has_the_numbers_of_the_csv(galleries: Galleries) -> None:
+    rows = csv("edge")
+    steps = rows[(rows["batch_size"] == 1) & rows["model"].str.startswith("resnet18")].set_index(["method", "engine"])
+    said = device(galleries)
+    for place in (("zo-ga", "onnxruntime"), ("forward", "onnxruntime"), ("fo-ga", "torch")):
+        step = steps.loc[place]
+        assert f"{step['memory.process_life_bytes'] / 2**20:,.0f}" in said
+        limits = sorted(int(name.removeprefix("caps.")) for name in rows.columns if name.startswith("caps."))
+        assert f"{next(limit for limit in limits if step[f'caps.{limit}'] == True)} MiB" in said  # noqa: E712
 
 
 def bars(figure: Figure, panel: int) -> list[float]:
@@ -79,7 +100,7 @@ def bars(figure: Figure, panel: int) -> list[float]:
 
 def test_the_committed_picture_is_the_figure(galleries: Galleries, tmp_path: Path) -> None:
     style.use()
-    headline(galleries.images).savefig(tmp_path / "actual.png")
+    headline(galleries.images, galleries.edge).savefig(tmp_path / "actual.png")
     (tmp_path / "expected.png").write_bytes(PICTURE.read_bytes())
     assert compare_images(str(tmp_path / "expected.png"), str(tmp_path / "actual.png"), TOLERANCE) is None
 

@@ -1,0 +1,1 @@
+"""What runs where torch is: making a package, and putting erased weights back into a model."""
