@@ -9,9 +9,7 @@ import hashlib
 import importlib
 import importlib.util
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,9 +21,8 @@ from torchvision.transforms import functional as TF
 
 from bench.profiles import Preprocessing
 from bench.workloads.images.preprocessing import square
-from zo_core.edge.device.images import UnreadableError, upright
+from zo_core.edge.device.images import FORMATS, MOST_PIXELS, UnreadableError, upright
 
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 HEIF = (".heic", ".heics", ".heif", ".heifs", ".hif")
 SUFFIXES = {  # of images, whether they can be read here or not
     *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jif", ".jp2", ".jpe", ".jpeg", ".jpf"),
@@ -33,7 +30,6 @@ SUFFIXES = {  # of images, whether they can be read here or not
     *(".arw", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".hdr", ".ico", ".jxl", ".nef", ".orf", ".pcx", ".psd", ".raf"),
     *(".raw", ".rw2", ".svg", ".svgz", ".tga", ".xcf"),
 }
-MOST_PIXELS = 89_478_485  # beyond which Pillow warns of a decompression bomb
 MANY_PIXELS, ONE_AT_A_TIME = 2**24, Lock()
 
 
@@ -71,15 +67,6 @@ def decode(path: Path, size: int, how: Preprocessing) -> Decoded:
                 return Decoded(pixels, digest, image.format != "MPO" and getattr(image, "is_animated", False))
     except Exception as error:  # whatever a damaged file makes of itself
         raise UnreadableError(_reason(error, path)) from None
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Without Pillow's warnings of odd files, and with its warning of too many pixels as an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 def _alone(image: Image.Image) -> AbstractContextManager[object]:

@@ -23,9 +23,9 @@ from torch import Tensor
 from bench.base.progress import PLAIN_LINE_S
 from bench.base.sizes import MIB, mib
 from bench.profiles import Preprocessing
-from bench.workloads.images.decode import decode, quietly
+from bench.workloads.images.decode import decode
 from bench.workloads.images.folder import Files
-from zo_core.edge.device.images import UnreadableError
+from zo_core.edge.device.images import UnreadableError, quietly
 
 MOST_IN_MEMORY = 256 * MIB
 MOST_WORKERS = 4  # each holds an image, and one more while it turns it upright

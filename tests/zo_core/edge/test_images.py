@@ -12,8 +12,8 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 from bench.profiles import Preprocessing as SuitePreprocessing
-from bench.workloads.images.decode import decode, quietly
-from zo_core.edge.device.images import read_image
+from bench.workloads.images.decode import decode
+from zo_core.edge.device.images import quietly, read_image
 from zo_core.edge.package import PackageError, Preprocessing
 
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from zo_core.edge.package import PackageError, Preprocessing
 from zo_core.engine.flat import Numbers
 
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 MOST_PIXELS = 89_478_485  # beyond which Pillow warns of a decompression bomb
 DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
 RESAMPLING = {
@@ -32,8 +32,8 @@ class UnreadableError(ValueError):
 def read_image(path: Path, how: Preprocessing) -> Numbers:
     """(C, size, size) float32, standardized; raises PackageError, with the file's name, if it holds no image."""
     try:
-        with _quietly(), Image.open(path) as image:
-            if image.format not in FORMATS:  # others may run programs when they are decoded
+        with quietly(), Image.open(path) as image:
+            if image.format not in (*FORMATS, "MPO"):  # a JPEG with more frames; others may run programs
                 raise UnreadableError(f"{image.format} is not read here")
             cut = square(upright(image, how.background), how)
     except MemoryError:
@@ -49,7 +49,7 @@ def read_image(path: Path, how: Preprocessing) -> Numbers:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without Pillow's warnings of odd files, and with its warning of too many pixels as an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

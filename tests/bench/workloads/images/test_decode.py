@@ -13,8 +13,8 @@ from torchvision.transforms import functional as TF
 
 from bench.profiles import Preprocessing
 from bench.workloads.images import decode as decoding
-from bench.workloads.images.decode import decode, quietly
-from zo_core.edge.device.images import UnreadableError
+from bench.workloads.images.decode import decode
+from zo_core.edge.device.images import UnreadableError, quietly
 
 SIDE = 6
 RNG = np.random.default_rng(0)
