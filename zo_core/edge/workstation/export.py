@@ -132,6 +132,8 @@ def _compare(model: nn.Module, network: OnnxNetwork, images: Tensor, classes: in
         raise PackageError(
             f"the network gives {what} for {len(images)} images, and not ({len(images)}, {classes}) logits"
         )
+    if not expected.isfinite().all():
+        raise PackageError(f"the network's logits are not finite {when}: it is not exported")
     found = network.run(images.numpy()).logits
     largest = float(expected.abs().max())
     difference = float(np.abs(found - expected.numpy()).max())
