@@ -33,7 +33,12 @@ def command(forgettable: Forgettable, out: Path, lr: float = 1e-4) -> list[str]:
 def at_work(forgettable: Forgettable, out: Path) -> Iterator[subprocess.Popen[str]]:
     """An erasure that has begun and does not end."""
     process = subprocess.Popen(
-        command(forgettable, out, lr=0), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(forgettable, out, lr=0),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
     )
     try:
         until = time.monotonic() + PATIENCE_S
