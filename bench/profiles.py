@@ -52,7 +52,7 @@ class _Table(BaseModel):
 
 
 class Training(_Table):
-    """How the original and the retrained model are trained: SGD with a one-cycle learning rate."""
+    """How the original and the retrained model are trained: SGD, its learning rate in one cycle (Smith and Topin 2019)."""
 
     epochs: Positive
     """passes over the training data"""
@@ -62,8 +62,28 @@ class Training(_Table):
     """the highest learning rate of the cycle"""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """of SGD"""
+    nesterov: bool = False
+    """have the momentum look ahead"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """of SGD"""
+    decay: Literal["all", "weights"] = "all"
+    """what weight decay holds: all parameters, or `weights`, those of two dimensions or more, not norms and biases"""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """share of a label that is spread over all classes"""
+    flip: bool = False
+    """mirror each image with a chance of a half"""
+    crop: Annotated[int, Field(ge=0)] = 0
+    """shift each image by up to so many pixels each way, the edge mirrored"""
+    channels_last: bool = False
+    """lay images and weights out in memory with the channels last, which is faster on most processors"""
+    dtype: Dtype | None = None
+    """what passes of training run in; what the erasures' do if not given"""
+
+    @model_validator(mode="after")
+    def _has_momentum(self) -> "Training":
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov looks ahead by the momentum: give it one, or leave nesterov out")
+        return self
 
 
 Channel = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1, max_length=4)]
@@ -214,6 +234,8 @@ class UnlearningPlan(_Table):
 
     def check_models(self) -> None:
         """Raise ValueError unless it is said where the original and Retrain come from."""
+        if self.training is not None and self.training.crop >= self.image_size:
+            raise ValueError(f"unlearning.training: crop = {self.training.crop} is no less than image_size: take less")
         if self.training is None and (self.weights is None or self.trains_retrain):
             missing = "the original" if self.weights is None else "Retrain"
             ways = "weights = FILE" if self.weights is None else "retrained = FILE, or retrain = false"

@@ -1,5 +1,5 @@
-"""What else than the ascents steps: Retrain's SGD, SGD with one thing changed, MeZO as published, and optimizers that
-take the zeroth-order estimate for a gradient.
+"""What else than the ascents steps: SGD with one thing changed, MeZO as published, and optimizers that take the
+zeroth-order estimate for a gradient.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,15 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.profiles import Training
 from zo_core import ZOSGD, Noise
-
-
-def training_optimizer(model: nn.Module, training: Training) -> Optimizer:
-    """What originals and Retrain are trained with: SGD with the momentum and weight decay of the profile."""
-    return torch.optim.SGD(
-        model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
-    )
 
 
 class ClippedSGD(torch.optim.SGD):

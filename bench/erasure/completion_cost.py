@@ -21,6 +21,19 @@ class Cost:
     energy: StepEnergy | None = None
     notes: dict[str, str] = field(default_factory=dict)
 
+    def of_steps(self, steps: int) -> "Cost":
+        """That of so many steps, each of which costs as much as these did."""
+        taken = self.completion
+        if taken.step in (None, steps):
+            return self
+        whole = {
+            name: None if value is None else value * steps / taken.step
+            for name, value in taken.model_dump(exclude={"reached", "step"}).items()
+        }
+        note = f"of the first {taken.step} of {steps} steps, times {steps / taken.step:.3g}"
+        scaled = {"completion.seconds": note, "completion.joules": note}
+        return Cost(Completion(reached=True, step=steps, **whole), self.energy, scaled | self.notes)
+
 
 NOTHING_TO_DO = Cost(
     Completion(reached=True, step=0, seconds=0.0, joules=0.0, forward_equivalents=0.0, sample_forwards=0.0),

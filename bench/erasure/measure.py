@@ -9,7 +9,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-import torch
 from pydantic import BaseModel
 from torch import nn
 
@@ -23,11 +22,12 @@ from bench.erasure.stability import stability
 from bench.instruments.memory import peak_memory
 from bench.record import Case, Completion, Curve, Quality, Record, Rules, Stability
 from bench.run.suite import Suite
-from bench.workloads.training import train_from_scratch, training_steps
+from bench.workloads.training.lesson import learn
 from zo_core import Trajectory
 
 DROPS = ("drop_at_time", "drop_at_distance", "drop_at_forget_loss")
 COARSE = 10  # steps: a T* below that makes relative time coarse
+WHOLE, PART = 400, 100  # steps of a training that is timed as a whole, and of a longer one that are timed
 
 
 def measure_unlearning(case: Case, suite: Suite, benchmark: Any) -> Record:
@@ -112,20 +112,21 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
 
 
 def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
-    """Train without the forget set, anew even where the cache holds the result, to find what that costs."""
-    case, training, retain = erasure.case, erasure.plan.training, erasure.split.retain
-    assert training is not None, "the profile is checked for it"
-    assert erasure.retrained_model is not None, "and for this"
-    start = (case.model, erasure.data, retain, training, case.seed, torch.device(case.device), case.dtype)
-    steps = training_steps(training, len(retain))
-    of_a_batch = training.batch_size / case.batch_size  # a forward-equivalent is a pass of one batch of the case's size
-    spent = steps * of_a_batch * methods.get(case.method).forward_equivalents
+    """Train without the forget set, anew even where the cache holds the result, to find what that costs; of a long
+    training the first steps, which take as long as any.
+    """
+    case = erasure.case
+    lesson = suite.materials.lesson(case, erasure.split.retain)
+    assert erasure.retrained_model is not None, "the profile is checked for it"
+    timed = lesson.steps if lesson.steps <= WHOLE else PART
+    of_a_batch = lesson.training.batch_size / case.batch_size  # a forward-equivalent is a pass of the case's batch
+    spent = timed * of_a_batch * methods.get(case.method).forward_equivalents
 
     def retrain() -> Callable[[], float]:
-        train_from_scratch(*start)
+        learn(lesson, steps=timed)
         return lambda: spent
 
-    cost = cost_to_completion(retrain, lambda: None, steps, case, suite, benchmark)
+    cost = cost_to_completion(retrain, lambda: None, timed, case, suite, benchmark).of_steps(lesson.steps)
     memory, missing = peak_memory(suite.materials.stand_in(case))
     worth, forgotten = _quality(erasure, erasure.retrained_model)
     notes = {

@@ -13,11 +13,11 @@ from torch import nn
 
 from bench.arms.arm import Batch, Hyperparameters, Request, Step, first_step, optimizer_step
 from bench.arms.engine import Packaged, Shape, packaged
-from bench.arms.optimizers import training_optimizer
 from bench.arms.table import methods
 from bench.profiles import Training
 from bench.record import Case, Tail
 from bench.workloads.models import ImageSpec, build_model, models
+from bench.workloads.training.recipe import batch_laid_out, laid_out, training_objective, training_optimizer
 
 IDLE = Hyperparameters(lr=0.0, eps=1e-3, seed=0)
 
@@ -82,7 +82,8 @@ class StandIn(BaseModel):
         for module in self.modules:
             importlib.import_module(module)
         spec = ImageSpec(self.channels, self.case.image_size, self.classes)
-        return build_model(self.case.model, spec, self.case.seed, self.case.dtype)
+        own = None if self.training is None else self.training.dtype
+        return build_model(self.case.model, spec, self.case.seed, own or self.case.dtype)
 
     def packaged(self) -> Packaged:
         """The case's model on its engine, on the CPU."""
@@ -92,8 +93,10 @@ class StandIn(BaseModel):
     def step(self, model: nn.Module) -> Step:
         """The case's step on `model`, which it sets to the mode it needs, and blank batches."""
         if self.training is not None:
-            batch = next(self._blanks(self.training.batch_size))
-            return optimizer_step(model.train(), batch, training_optimizer(model, self.training))
+            model = laid_out(model.train(), self.training)
+            batch = batch_laid_out(next(self._blanks(self.training.batch_size)), self.training)
+            optimizer = training_optimizer(model, self.training)
+            return optimizer_step(model, batch, optimizer, training_objective(self.training))
         size = self.case.batch_size
         forget, retain = self._blanks(size), self._blanks(size)
         idle = replace(IDLE, tail=self.tail)

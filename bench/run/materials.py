@@ -12,12 +12,12 @@ from bench.base.progress import Progress
 from bench.instruments.stand_in import StandIn
 from bench.profiles import Profile
 from bench.record import Case, ModelFile
-from bench.workloads.checkpoints import CheckpointKey, load_or_train
 from bench.workloads.datasets import Library, library
 from bench.workloads.images.preprocessing import preprocessing_of
 from bench.workloads.images.samples import ImageData, PerClass
 from bench.workloads.models import build_model
-from bench.workloads.training import train_from_scratch, training_steps
+from bench.workloads.training.checkpoints import CheckpointKey, load_or_train
+from bench.workloads.training.lesson import Lesson, learn
 from bench.workloads.weights import load_weights
 
 
@@ -78,21 +78,24 @@ class Materials:
         source = load_weights(model, weights, case.model, self.download)
         return Made(model.to(case.device).eval(), source)
 
+    def lesson(self, case: Case, indices: Tensor) -> Lesson:
+        """What a model of the case learns from the samples at `indices`."""
+        training = self.profile.plan_of(case).training
+        assert training is not None, "the profile is checked for it"
+        device = torch.device(case.device)
+        return Lesson(case.model, self.data_of(case), indices, training, case.seed, device, case.dtype)
+
     def _trained(self, case: Case, indices: Tensor) -> nn.Module:
         """A model trained on the samples at `indices`; from the cache where it is there."""
-        data, training = self.data_of(case), self.profile.plan_of(case).training
-        assert training is not None, "the profile is checked for it"
-        key = CheckpointKey.of(case.model, case.dataset, data, indices, training, case.seed, case.dtype)
-        device = torch.device(case.device)
-        model = build_model(case.model, data.spec, case.seed, case.dtype).to(device)
-        steps = training_steps(training, len(indices))
-
-        def train() -> nn.Module:
-            return train_from_scratch(
-                case.model, data, indices, training, case.seed, device, case.dtype, self.tracker("training", steps)
-            )
-
-        return load_or_train(self.checkpoints, key, model, train, tell=self.progress.say)
+        lesson = self.lesson(case, indices)
+        model = build_model(case.model, lesson.data.spec, case.seed, case.dtype).to(case.device)
+        return load_or_train(
+            self.checkpoints,
+            CheckpointKey.of(lesson, case.dataset),
+            model,
+            lambda unfinished: learn(lesson, self.tracker("training", lesson.steps), unfinished=unfinished),
+            tell=self.progress.say,
+        )
 
     def tracker(self, description: str, total: int | None) -> Callable[[Iterable[Any]], Iterator[Any]]:
         """Passes items through and shows how many of `total` went by."""

@@ -84,22 +84,29 @@ def endless_batches(
     order: torch.Generator,
     device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches over `indices` without end: every sample once before any comes again, each round shuffled anew.
+    """Batches over `indices` without end, as `endless_places` has them.
+
+    Yields:
+        ((batch_size, C, H, W), (batch_size,)) on `device`.
+    """
+    for batch in endless_places(indices, batch_size, order):
+        yield images[batch].to(device), labels[batch].to(device)
+
+
+def endless_places(indices: Tensor, batch_size: int, order: torch.Generator) -> Iterator[Tensor]:
+    """(batch_size,) of `indices` without end: every one once before any comes again, each round shuffled anew.
 
     Every batch is full, also where the samples do not divide evenly: it then reaches into the next round.
 
     Args:
-        order: decides which sample comes when; see `bench.seeds`.
-
-    Yields:
-        ((batch_size, C, H, W), (batch_size,)) on `device`.
+        order: decides which sample comes when; see `bench.base.seeds`.
     """
     queue = indices[:0]
     while True:
         while len(queue) < batch_size:
             queue = torch.cat([queue, indices[torch.randperm(len(indices), generator=order)]])
         batch, queue = queue[:batch_size], queue[batch_size:]
-        yield images[batch].to(device), labels[batch].to(device)
+        yield batch
 
 
 def _label(classes: tuple[str, ...], value: str) -> int:

@@ -21,7 +21,7 @@ from bench.workloads.datasets import in_memory, library
 from bench.workloads.images.samples import ImageData, PerClass
 from bench.workloads.models import ImageSpec, build_model, check_model, model_bytes, models
 from bench.workloads.splits import batches_once, endless_batches, split
-from bench.workloads.training import train_from_scratch, training_steps
+from bench.workloads.training.lesson import Lesson, learn
 
 LIBRARY = library()
 
@@ -285,7 +285,7 @@ def test_the_forget_set_does_not_depend_on_the_order_of_training(seed: int, monk
 
     monkeypatch.setitem(models._entries, "watching", lambda spec: Watching())
     training = Training(epochs=1, batch_size=64, lr=0.1)
-    train_from_scratch("watching", counted, torch.arange(1437), training, seed, torch.device("cpu"))
+    learn(Lesson("watching", counted, torch.arange(1437), training, seed, torch.device("cpu")))
     first = torch.cat(seen)[:128]
     share = len(forget) / 1437
     deviation = math.sqrt(128 * share * (1 - share) * (1437 - 128) / 1436)
@@ -353,9 +353,7 @@ def test_training_with_dropout_is_determined_by_the_seed() -> None:
         lambda spec: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, spec.classes))
     )
     training, some = Training(epochs=1, batch_size=64, lr=0.1), torch.arange(200)
-    first, second = (
-        train_from_scratch("dropout-net", digits(), some, training, 0, torch.device("cpu")) for _ in range(2)
-    )
+    first, second = (learn(Lesson("dropout-net", digits(), some, training, 0, torch.device("cpu"))) for _ in range(2))
     assert torch.equal(first[2].weight, second[2].weight)
 
 
@@ -368,17 +366,17 @@ def test_retraining_starts_from_scratch(name: str) -> None:
     data, training, cpu = digits(), Training(epochs=1, batch_size=64, lr=0.1, weight_decay=5e-3), torch.device("cpu")
     retain = split(data, "class:3", 0).retain[:400]
     torch.manual_seed(1)
-    first = train_from_scratch(name, data, retain, training, 0, cpu)
-    original = train_from_scratch(name, data, torch.arange(500), training, 0, cpu)
+    first = learn(Lesson(name, data, retain, training, 0, cpu))
+    original = learn(Lesson(name, data, torch.arange(500), training, 0, cpu))
     torch.manual_seed(2)
     torch.rand(7)
-    again = train_from_scratch(name, data, retain, training, 0, cpu)
-    other = train_from_scratch(name, data, retain, training, 1, cpu)
+    again = learn(Lesson(name, data, retain, training, 0, cpu))
+    other = learn(Lesson(name, data, retain, training, 1, cpu))
     new = build_model(name, data.spec, 0)
     for key, value in first.state_dict().items():
         assert torch.equal(value, again.state_dict()[key]), key
         if key.endswith("num_batches_tracked"):  # one an own step, not the original's beside
-            assert value == training_steps(training, len(retain)) < original.state_dict()[key]
+            assert value == math.ceil(400 / 64) < original.state_dict()[key]
         else:
             assert not torch.equal(value, original.state_dict()[key]), key
             assert not torch.equal(value, new.state_dict()[key]), key
@@ -388,8 +386,8 @@ def test_retraining_starts_from_scratch(name: str) -> None:
 def test_training_learns_the_digits_and_repeats_itself() -> None:
     data, everything = digits(), torch.arange(1437)
     training = Training(epochs=4, batch_size=64, lr=0.1)
-    assert training_steps(training, 1437) == 4 * 23
-    first, second = (train_from_scratch("cnn", data, everything, training, 0, torch.device("cpu")) for _ in range(2))
+    assert Lesson("cnn", data, everything, training, 0, torch.device("cpu")).steps == 4 * 23
+    first, second = (learn(Lesson("cnn", data, everything, training, 0, torch.device("cpu"))) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     with torch.no_grad():
         accuracy = (first(data.test.images).argmax(1) == data.test.labels).double().mean().item()

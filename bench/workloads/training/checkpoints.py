@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.base.atomic_write import replacing
 from bench.profiles import Training
 from bench.record import Dtype
-from bench.workloads.images.samples import ImageData
 from bench.workloads.models import models
+from bench.workloads.training.lesson import Lesson, UnfinishedError
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,11 @@ class CheckpointKey:
     dtype: Dtype = "float32"
 
     @classmethod
-    def of(
-        cls,
-        model: str,
-        dataset: str,
-        data: ImageData,
-        indices: Tensor,
-        training: Training,
-        seed: int,
-        dtype: Dtype = "float32",
-    ) -> "CheckpointKey":
-        """The key of a training on the samples at `indices`."""
-        samples = hashlib.sha256(indices.numpy().tobytes()).hexdigest()
-        return cls(model, dataset, data.fingerprint, samples, training, seed, models.source(model), dtype)
+    def of(cls, lesson: Lesson, dataset: str) -> "CheckpointKey":
+        """The key of a lesson on the data set of that name."""
+        samples = hashlib.sha256(lesson.indices.numpy().tobytes()).hexdigest()
+        source, data = models.source(lesson.model), lesson.data.fingerprint
+        return cls(lesson.model, dataset, data, samples, lesson.training, lesson.seed, source, lesson.dtype)
 
     @property
     def folder(self) -> str:
@@ -63,25 +55,44 @@ class CheckpointKey:
 
 
 def load_or_train(
-    cache: Path, key: CheckpointKey, model: nn.Module, train: Callable[[], nn.Module], tell: Callable[[str], None]
+    cache: Path,
+    key: CheckpointKey,
+    model: nn.Module,
+    train: Callable[[Path], nn.Module],
+    tell: Callable[[str], None],
 ) -> nn.Module:
     """Fill `model` with the cached weights of `key`, or train and cache them.
 
     Args:
+        train: given a file in which a training that is broken off is found again.
         tell: is told, in one line, of a file that cannot be read; the model is then trained again.
 
     Returns:
-        A trained model, on the device where `model` or `train` put it.
+        `model`, in eval mode.
     """
-    path = cache / key.folder / "model.pt"
+    path, unfinished = cache / key.folder / "model.pt", cache / key.folder / "unfinished.pt"
     if path.exists():
         try:
             model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
             return model.eval()
         except Exception as error:  # whatever a damaged file makes of itself
             tell(f"checkpoint {key.folder} is damaged ({type(error).__name__}); training it again")
-    trained = train()
+    trained = _trained(train, unfinished, key, tell)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         torch.save(trained.state_dict(), file)
-    return trained
+    unfinished.unlink(missing_ok=True)
+    model.load_state_dict(trained.state_dict())
+    return model.eval()
+
+
+def _trained(
+    train: Callable[[Path], nn.Module], unfinished: Path, key: CheckpointKey, tell: Callable[[str], None]
+) -> nn.Module:
+    """From where it was broken off, or from the beginning where that cannot be read."""
+    try:
+        return train(unfinished)
+    except UnfinishedError as error:
+        tell(f"the unfinished training of {key.folder} is damaged ({error}); beginning it again")
+        unfinished.unlink()
+        return train(unfinished)
