@@ -52,7 +52,7 @@ class _Table(BaseModel):
 
 
 class Training(_Table):
-    """How the original and the retrained model are trained: SGD, its learning rate in one cycle (Smith and Topin 2019)."""
+    """How the original and the retrained model are trained: SGD, its rate in one cycle (Smith and Topin 2019)."""
 
     epochs: Positive
     """passes over the training data"""
