@@ -36,6 +36,7 @@ def _ascending(values: list[int]) -> list[int]:
 Distinct = AfterValidator(_all_different)
 Names = Annotated[list[str], Field(min_length=1), Distinct]
 BatchSizes = Annotated[list[Positive], Field(min_length=1), Distinct]
+Some = Positive | tuple[Annotated[int, Field(ge=0)], Positive]
 Caps = Annotated[list[Positive], AfterValidator(_ascending)]
 Tails = Annotated[list[Tail], Field(min_length=1), Distinct]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1), Distinct]
@@ -188,9 +189,13 @@ class UnlearningPlan(_Table):
     max_steps: Positive
     """a run gives up here if it has not completed"""
     resolution: Annotated[float, Field(gt=1, le=2)] = 1.05
-    """a run is evaluated at every step up to 1 / (`resolution` - 1), then at steps each `resolution` times the last"""
+    """a run is evaluated at every step up to 1 / (`resolution` - 1), then at steps each `resolution` times the last;
+    just after T* at least every 0.02 T*"""
     retain_evaluated: Positive | None = None
     """how many samples of the retain set an evaluation looks at, the same for all arms of a seed; all if not given"""
+    followed_on: Positive | None = None
+    """how many samples of each of forget, retain and test set an evaluation along the way looks at, the same for all
+    arms of a seed, by which T* is found; as many as at the end if not given"""
     train_mode: bool = False
     """have the model in train mode, with dropout and moving batch norm; dropout draws by the case's seed"""
     dtype: Dtype = "float32"
@@ -265,6 +270,11 @@ class TuningPlan(_Table):
     """the grid of tails, for every arm that can move them"""
     arm_tails: dict[str, Tails] = {}
     """the grid of tails of single arms, in the place of `tails`"""
+    train_per_class: Some | None = None
+    """take only so many training samples of each class, in the place of the profile's, so that no search sees the
+    others"""
+    test_per_class: Some | None = None
+    """likewise, of the test samples"""
 
     def tails_of(self, arm: str) -> list[Tail]:
         """Those that the arm is to be tried on."""
@@ -282,10 +292,11 @@ class Profile(_Table):
     """the data set, such as `digits` or `imagefolder:PATH`"""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
     """the share of an image folder without `test/` that is held out"""
-    train_per_class: Positive | None = None
-    """take only the first so many training samples of each class"""
-    test_per_class: Positive | None = None
-    """take only the first so many test samples of each class"""
+    train_per_class: Some | None = None
+    """take only the first so many training samples of each class; or `[FROM, TO]`, those from one place up to another,
+    counted from 0"""
+    test_per_class: Some | None = None
+    """take only so many test samples of each class, likewise"""
     data: Preprocessing = Preprocessing()
     """what becomes of images"""
     devices: Annotated[list[Literal["cpu", "cuda", "mps", "xpu"]], Field(min_length=1), Distinct]
@@ -310,6 +321,17 @@ class Profile(_Table):
     """what makes a verdict, said in advance"""
     tuned_by: str | None = None
     """the profile whose search found the learning rates, if that is not this one"""
+
+    @model_validator(mode="after")
+    def _takes_some_of_each_class(self) -> "Profile":
+        ranges = [self.train_per_class, self.test_per_class]
+        ranges += [] if self.tuning is None else [self.tuning.train_per_class, self.tuning.test_per_class]
+        empty = next((some for some in ranges if isinstance(some, tuple) and some[0] >= some[1]), None)
+        if empty is not None:
+            raise ValueError(
+                f"from {empty[0]} up to {empty[1]} there is no sample of a class: give the lower one first"
+            )
+        return self
 
     @model_validator(mode="after")
     def _runs_something(self) -> "Profile":

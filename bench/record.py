@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-SCHEMA: Literal[9] = 9
+SCHEMA: Literal[10] = 10
 Dtype = Literal["float32", "bfloat16", "float16"]
 Kind = Literal["step", "unlearning"]
 Basis = Literal["measured", "estimated"]
@@ -206,8 +206,9 @@ class StepEnergy(_Strict):
 
 
 class Probe(_Strict):
-    """How much of a forgotten class the network still knows: accuracy in percent, on test data of the class, of a ridge
-    regression on the features that its last layer sees, fitted to so many training samples of every class.
+    """How much of the forgotten the network still knows: accuracy in percent of a ridge regression on the features that
+    its last layer sees, fitted to so many training samples of every class; on test data of a forgotten class, or on
+    other forgotten samples, which are then not among those.
 
     Attributes:
         shots: samples a class.
@@ -218,6 +219,51 @@ class Probe(_Strict):
     model: float
     original: float
     retrained: float | None = None
+
+
+class Relearned(_Strict):
+    """How what was forgotten comes back by fine-tuning on so many samples: accuracy in percent after so many steps.
+
+    Attributes:
+        shots: samples of every class, where one was forgotten, and the accuracy is that on unseen samples of it; else
+            so many of the forgotten samples, and it is that on others of them.
+        step: of plain SGD, from 0.
+        model, original, retrained: of the unlearned model, and of the two that it lies between; None without a Retrain.
+    """
+
+    shots: int
+    step: tuple[NonNegativeInt, ...]
+    model: tuple[float, ...]
+    original: tuple[float, ...]
+    retrained: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> "Relearned":
+        curves = [self.model, self.original, *([] if self.retrained is None else [self.retrained])]
+        if {len(curve) for curve in curves} != {len(self.step)}:
+            raise ValueError("curves of relearning must be as long as its steps")
+        return self
+
+
+class Margins(_Strict):
+    """How sure models are of forgotten samples, one by one: log(p / (1 - p)) in nats, p being the probability that a
+    model gives the sample's label; of the first of the request.
+
+    Attributes:
+        model, original, retrained: of the unlearned model, and of the two that it lies between; None without a Retrain.
+    """
+
+    model: tuple[float, ...]
+    original: tuple[float, ...]
+    retrained: tuple[float, ...] | None = None
+
+
+class Accuracies(_Strict):
+    """Accuracies in percent on what is to be forgotten, on what is to be kept, and on test data."""
+
+    forget: float
+    retain: float
+    test: float
 
 
 class Quality(_Strict):
@@ -231,8 +277,9 @@ class Quality(_Strict):
         mia_auc: area under the curve of telling forget samples from unseen ones of their kind by their loss, in [0, 1];
             0.5 is no better than chance.
         tow: tug-of-war score, in [0, 1].
-        relearn_steps: fine-tuning steps on the forget set until its accuracy is near the original's again.
-        depth: of a forgotten class, what a probe recovers, from few shots to many; None for other requests.
+        depth: what a probe recovers, from few shots to many.
+        relearned: how what was forgotten comes back, from few shots to many.
+        margins: of forgotten samples; None where a class is forgotten.
     """
 
     ua: float
@@ -242,8 +289,9 @@ class Quality(_Strict):
     mia: float | None = None
     mia_auc: float | None = None
     tow: float | None = None
-    relearn_steps: int | None = None
     depth: tuple[Probe, ...] | None = None
+    relearned: tuple[Relearned, ...] | None = None
+    margins: Margins | None = None
 
 
 class Stability(_Strict):
@@ -352,6 +400,8 @@ class Rules(_Strict):
     """much less memory is below this share of first-order ascent's"""
     tow_margin: float = Field(default=0.05, ge=0)
     """competitive is a ToW less than this below first-order ascent's"""
+    depth_margin: float = Field(default=DEPTH_MARGIN, ge=0)
+    """and a probe of 20 samples a class that is less than this many points farther from Retrain's"""
     collapse_margin: float = Field(default=0.1, ge=0)
     """later collapse is by more than this, in multiples of T*; how far evaluations are apart is `resolution`"""
     drop_margin: float = Field(default=1.0, ge=0)
@@ -469,18 +519,20 @@ class Record(_Strict):
         outcome: "ok"; "diverged", if a loss was not finite, be it after completion; "untrained", if the original or
             Retrain has not learned; "out-of-memory". `notes` says more under the name "outcome".
         diverged_at: the step at which a loss was not finite; None if all were.
+        original: what it was right on before.
         origins: the files that the original and Retrain came from.
         receipt_sha256: of the receipt of the steps to completion, as JSON, where they can be taken again without the
             data, in numpy or torch: those of an engine. `--save-models` writes it beside the model.
         caps: memory limits that steps were tried under, in ascending order.
     """
 
-    schema_version: Literal[9] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[10] = Field(default=SCHEMA, alias="schema")
     kind: Kind
     outcome: Literal["ok", "diverged", "untrained", "out-of-memory"]
     diverged_at: NonNegativeInt | None = None
     case: Case
     erased: Erased | None = None
+    original: Accuracies | None = None
     origins: Origins = Origins()
     rate: Rate | None = None
     model_bytes: NonNegativeInt
@@ -613,7 +665,7 @@ class Run(_Strict):
         requests: the samples of each request, by its digest (`Erased.digest`).
     """
 
-    schema_version: Literal[9] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[10] = Field(default=SCHEMA, alias="schema")
     profile: str
     description: str = ""
     profile_text: str

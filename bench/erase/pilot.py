@@ -20,7 +20,7 @@ from bench.profiles import Profile, Tuned, TuningPlan
 from bench.run.materials import Materials
 from bench.tune.choice import choose
 from bench.tune.file import plans_of
-from bench.tune.search import pilots
+from bench.tune.search import Pilot, pilots
 from bench.tune.trying import tried_before, try_arms
 from bench.workloads.datasets import Library
 from bench.workloads.images.samples import ImageData
@@ -55,7 +55,8 @@ def search_rate(profile: Profile, arm: str, materials: Materials, meter: Meter, 
     found = tried_before(path, digests, plans_of(pilot), command, materials.progress.say)
     done = {cost.method for cost in found.costs}
     arms = [] if arm in done else [arm]
-    try_arms(arms, tuning, [(0, erasure) for erasure in erasures], materials.progress, meter, found, path, short=True)
+    own = [Pilot(0, erasure) for erasure in erasures]
+    try_arms(arms, tuning, lambda _: own, materials.progress, meter, found, path, short=True)
     chosen = choose(found.scores).get((0, arm))
     if chosen is None:
         most = profile.unlearning[0].max_steps

@@ -3,9 +3,9 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -14,19 +14,23 @@ from bench.arms.arm import Hyperparameters, Method, Request, Steps, begin
 from bench.arms.engine import Shape, begin_on_engine
 from bench.arms.table import methods
 from bench.base.seeds import drawing_by, generator
-from bench.erasure.quality import Evaluation, Evaluator
+from bench.erasure.quality.evaluation import Evaluation, Evaluator
 from bench.profiles import UnlearningPlan
-from bench.record import Case, Erased, ModelFile, Origins, Rate, Tail
+from bench.record import Accuracies, Case, Erased, ModelFile, Origins, Rate, Tail
 from bench.run.materials import Materials
 from bench.workloads.images.samples import ImageData
 from bench.workloads.requests import erased
 from bench.workloads.splits import Split, batches_once, endless_batches, split
 from zo_core import Trajectory, geometric_steps, unlearn
+from zo_core.ascent.plan import steps_after
 from zo_core.ascent.tail import tail_of
 from zo_core.prefix import share_from, uncut
 from zo_core.receipt import Receipt
 
+T = TypeVar("T")
+
 CHANGE_TRAINING = "change [unlearning.training] in the profile"
+JUDGED, FOLLOWED = "judged", "followed"  # names of what is known of the original and Retrain
 FEW, TELLING = 20, 5.0  # samples, and points between what a model has seen and what it has not, that tell something
 
 
@@ -72,6 +76,8 @@ class Erasure:
         target: the forget accuracy in percent at or below which the erasure is complete, as the profile's
             `target_accuracy` has it.
         evaluate: looks at a model; distance counts from `original`.
+        follow_by: looks at it along the way, at fewer samples if the profile says so; T* is found by it.
+        known: what was found out about `original` and `retrained_model`, for all arms of a seed; see `of_ends`.
         hyperparameters: what the arm is run with; None for an arm that takes no steps.
     """
 
@@ -86,7 +92,9 @@ class Erasure:
     origins: Origins
     target: float
     evaluate: Evaluator
+    follow_by: Evaluator
     hyperparameters: Hyperparameters | None
+    known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def untrained(self) -> str | None:
@@ -119,6 +127,12 @@ class Erasure:
         )
 
     @property
+    def known_accuracies(self) -> Accuracies:
+        """Of the original, for the record."""
+        seen = self.started
+        return Accuracies(forget=seen.forget_accuracy, retain=seen.retain_accuracy, test=seen.test_accuracy)
+
+    @property
     def doubt(self) -> str | None:
         """What speaks against a Retrain from a file: it is as right on the forget set as on what it learned from.
 
@@ -145,6 +159,18 @@ class Erasure:
     def erased(self) -> Erased:
         """Which samples are to be forgotten."""
         return erased(self.data, self.split.forget, self.target)
+
+    def of_ends(self, name: str, look: Callable[[nn.Module], T]) -> tuple[T, T | None]:
+        """What is seen in the original and in Retrain, which an erasure lies between; once for all arms of a seed.
+
+        Args:
+            name: of what is looked for.
+        """
+        if name not in self.known:
+            retrained = self.retrained_model
+            self.known[name] = look(self.original), None if retrained is None else look(retrained)
+        found: tuple[T, T | None] = self.known[name]
+        return found
 
     @property
     def rate(self) -> Rate | None:
@@ -189,13 +215,14 @@ class Erasure:
                 model,
                 arm.optimizer,
                 track(arm.batches),
-                evaluate=lambda: self.evaluate(model),
+                evaluate=lambda: self.follow_by(model),
                 completed=lambda seen: seen.finite and seen.forget_accuracy <= self.target,
                 max_steps=self.plan.max_steps,
                 horizon=horizon,
                 objective=arm.objective,
                 train_mode=self.plan.train_mode,
                 evaluate_at=geometric_steps(self.plan.resolution),
+                evaluate_after=lambda completed: steps_after(completed, self.plan.resolution),
             )
         whole = arm.whole()
         if whole is None and arm.forwards is None and self._tail != "all":
@@ -279,9 +306,18 @@ def prepare_erasure(case: Case, materials: Materials) -> Erasure:
     assert case.scenario is not None
     parts = split(data, case.scenario, case.seed)
     original, retrained = materials.original(case), materials.retrained(case, parts.retain)
-    looked_at = parts.evaluating(plan.retain_evaluated, case.seed)
-    evaluate = Evaluator(data, looked_at, original.model, case.batch_size)
-    started, reference = evaluate(original.model), evaluate(retrained.model) if retrained else None
+    judged = parts.evaluating(plan.retain_evaluated, case.seed)
+    evaluate = Evaluator(data, judged, original.model, case.batch_size)
+    some = judged.following(plan.followed_on, case.seed)
+    follow_by = evaluate if some is judged else Evaluator(data, some, original.model, case.batch_size)
+    known = materials.known_of(case)
+    for name, look in ((JUDGED, evaluate), (FOLLOWED, follow_by)):
+        if name not in known:
+            again = look is evaluate and JUDGED in known
+            known[name] = (
+                known[JUDGED] if again else (look(original.model), look(retrained.model) if retrained else None)
+            )
+    started, reference = known[JUDGED]
     return Erasure(
         case,
         plan,
@@ -292,16 +328,21 @@ def prepare_erasure(case: Case, materials: Materials) -> Erasure:
         retrained_model=retrained.model if retrained else None,
         retrained=reference,
         origins=Origins(original=original.source, retrained=retrained.source if retrained else None),
-        target=_target(plan, parts, started, reference, chance=100 / len(data.classes)),
+        target=_target(plan, parts, known[FOLLOWED], chance=100 / len(data.classes)),
         evaluate=evaluate,
+        follow_by=follow_by,
         hyperparameters=_hyperparameters(case, plan),
+        known=known,
     )
 
 
-def _target(
-    plan: UnlearningPlan, parts: Split, started: Evaluation, retrained: Evaluation | None, chance: float
-) -> float:
-    """Where the erasure is complete: what the profile says, or chance for a class, else Retrain's, if there is one."""
+def _target(plan: UnlearningPlan, parts: Split, ends: tuple[Evaluation, Evaluation | None], chance: float) -> float:
+    """Where the erasure is complete: what the profile says, or chance for a class, else Retrain's, if there is one.
+
+    Args:
+        ends: the original and Retrain, as an erasure is followed.
+    """
+    started, retrained = ends
     if plan.target_accuracy == "test":
         return started.test_accuracy
     if plan.target_accuracy is not None:

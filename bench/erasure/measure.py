@@ -4,7 +4,6 @@ One pass draws the curves and finds T*. The erasure itself, the steps to T* and 
 timed, and again to be metered; its stand-in is weighed.
 """
 
-import copy
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -14,10 +13,11 @@ from torch import nn
 
 from bench.arms.table import methods
 from bench.erasure.completion_cost import NOTHING_TO_DO, Cost, cost_to_completion
-from bench.erasure.depth import depth
 from bench.erasure.erasure import Erasure, Taken, prepare_erasure
-from bench.erasure.quality import Evaluation, curve, quality
-from bench.erasure.relearning import MOST_STEPS, relearn_steps
+from bench.erasure.quality.depth import depth
+from bench.erasure.quality.evaluation import Evaluation, curve, quality
+from bench.erasure.quality.margins import margins
+from bench.erasure.quality.relearning import relearned
 from bench.erasure.stability import stability
 from bench.instruments.memory import peak_memory
 from bench.record import Case, Completion, Curve, Quality, Record, Rules, Stability
@@ -54,6 +54,7 @@ def _untrained(erasure: Erasure, suite: Suite, reason: str) -> Record:
         outcome="untrained",
         case=erasure.case,
         erased=erasure.erased,
+        original=erasure.known_accuracies,
         origins=erasure.origins,
         model_bytes=suite.model_bytes(erasure.case),
         memory=memory,
@@ -94,6 +95,7 @@ def measure_erasure(erasure: Erasure, suite: Suite, benchmark: Any) -> Record:
         diverged_at=diverged_at,
         case=erasure.case,
         erased=erasure.erased,
+        original=erasure.known_accuracies,
         origins=erasure.origins,
         rate=erasure.rate,
         model_bytes=suite.model_bytes(erasure.case),
@@ -139,6 +141,7 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any) -> Record
         outcome="ok",
         case=case,
         erased=erasure.erased,
+        original=erasure.known_accuracies,
         origins=erasure.origins,
         model_bytes=suite.model_bytes(case),
         memory=memory,
@@ -156,19 +159,18 @@ def _quality(erasure: Erasure, model: nn.Module | None) -> tuple[Quality | None,
     if model is None:
         return None, {"quality": "the run did not complete"}
     of_a_class = erasure.split.forgotten_class is not None
-    relearned_after = relearn_steps(erasure, copy.deepcopy(model))
     probes, unprobed = depth(erasure, model)
-    worth = quality(erasure.evaluate(model), erasure.retrained, of_a_class, relearned_after, probes)
+    curves, untaught = relearned(erasure, model)
+    sure, unsure = margins(erasure, model)
+    worth = quality(erasure.evaluate(model), erasure.retrained, of_a_class, probes, curves, sure)
     reasons = {
         "ta_forgotten": "there are no test data of the class" if of_a_class else "no class is forgotten",
         "mia_auc": "there are no unseen samples of the forget set's kind, or their losses are not finite",
         "tow": "there is no Retrain (retrain = false) to be compared with",
-        "relearn_steps": f"forget accuracy was not near the original's within {MOST_STEPS} steps"
-        if erasure.plan.training is not None
-        else "without [unlearning.training] there is no learning rate to relearn with",
     }
-    remarks = {"quality.tow": erasure.doubt, "quality.depth": unprobed}
-    return worth, _missing("quality", worth, reasons) | {name: why for name, why in remarks.items() if why is not None}
+    remarks = {"tow": erasure.doubt, "depth": unprobed, "relearned": untaught, "margins": unsure}
+    said = {f"quality.{name}": why for name, why in remarks.items() if why is not None}
+    return worth, _missing("quality", worth, reasons) | said
 
 
 def _stability(

@@ -1,7 +1,7 @@
 """What the cases of a profile are made of: its data, and models trained on them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,12 @@ class Materials:
     checkpoints: Path
     progress: Progress
     download: bool = False
+    _known: dict[Case, dict[str, Any]] = field(default_factory=dict, init=False)
+
+    def known_of(self, case: Case) -> dict[str, Any]:
+        """What was found out before about the case's original and Retrain, by name: the same for all arms of a seed."""
+        same = case.model_copy(update={"method": "retrain", "batch_size": 1, "batch_tuned": False, "engine": "torch"})
+        return self._known.setdefault(same, {})
 
     def data_of(self, case: Case) -> ImageData:
         """The data that the case runs on."""
@@ -103,8 +109,16 @@ class Materials:
 
 
 def profile_library(
-    profile: Profile, root: Path | None, download: bool, scratch: Path, tell: Callable[[str], None]
+    profile: Profile,
+    root: Path | None,
+    download: bool,
+    scratch: Path,
+    tell: Callable[[str], None],
+    tuning: bool = False,
 ) -> Library:
-    """The library with the profile's subsets and preprocessing; see `library` and `Source` for the others."""
+    """The library with the profile's subsets, or those for tuning, and preprocessing; see `library` and `Source`."""
     per_class = PerClass(profile.train_per_class, profile.test_per_class)
+    if tuning and profile.tuning is not None:
+        own = profile.tuning
+        per_class = PerClass(own.train_per_class or per_class.train, own.test_per_class or per_class.test)
     return library(root, download, profile.test_fraction, per_class, preprocessing_of(profile), scratch, tell)

@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import closing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from bench.run.preflight import (
 )
 from bench.tune.choice import STANDARD, Choice, choose
 from bench.tune.file import plans_of, tuning_path
-from bench.tune.search import check_tunable, grid, pilots, searched_for, tunable, without_requests
+from bench.tune.search import check_tunable, grid, pilots, pilots_of, searched_for, tunable, without_requests
 from bench.tune.trying import as_toml, tried_before, try_arms
 from bench.workloads.datasets import Library
 from bench.workloads.models import models
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         profile, tuning = _load(options.profile)
         for arm in options.method or ():
             check_tunable(arm)
-        library = profile_library(profile, options.data_root, options.download, options.checkpoints, _tell)
+        library = profile_library(profile, options.data_root, options.download, options.checkpoints, _tell, tuning=True)
         cases = [case for plan in profile.unlearning for case in profile.pilot_cases(plan, tuning)]
         check_data(library, cases)
         check_tails(profile, library, {tail for arm in tunable(profile) for tail in tuning.tails_of(arm)})
@@ -79,7 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
     with closing(Progress(len(arms))) as progress:
         materials = Materials(profile, library, options.checkpoints, progress, options.download)
         erasures = pilots(profile, tuning, materials) if arms else []
-        try_arms(arms, tuning, erasures, progress, meter, found, options.profile)
+        own = partial(pilots_of, profile=profile, erasures=erasures)
+        try_arms(arms, tuning, own, progress, meter, found, options.profile)
     _put_into_profile(profile, profile_path(options.profile), choose(found.scores))
     if not arms:
         places = f"{tuning_path(options.profile)} has what was tried, {profile_path(options.profile)} what was chosen"

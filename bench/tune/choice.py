@@ -8,11 +8,11 @@ to the original on all but the forget set.
 
 ToW sees outputs alone, and so would take the last layer, which can hide a class and changes nothing that the network
 knows. Where a class is forgotten, a point therefore counts only if it goes as deep as `STANDARD` does on the whole
-network: what a probe recovers of the class (`bench.erasure.depth`) is at most `DEPTH_MARGIN` points more than at the
-point that is chosen for it there. An arm that never goes so deep keeps the best point of the longest tail that it was
-tried on, and that is said. Where `STANDARD` was not tried, or failed, there is no such bar: a model of a ToW below
-`WORTH` has lost most of what it knew, and that a probe finds little of the class there shows no forgetting. And where
-it hides the class itself, so that a probe recovers about as much as of the original, the bar keeps nothing out.
+network: what a probe recovers of the class (`bench.erasure.quality.depth`) is at most `DEPTH_MARGIN` points more than
+at the point that is chosen for it there. An arm that never goes so deep keeps the best point of the longest tail that
+it was tried on, and that is said. Where `STANDARD` was not tried, or failed, there is no such bar: a model of a ToW
+below `WORTH` has lost most of what it knew, and that a probe finds little of the class there shows no forgetting. And
+where it hides the class itself, so that a probe recovers about as much as of the original, the bar keeps nothing out.
 """
 
 from collections.abc import Iterable

@@ -4,16 +4,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.arms.arm import Hyperparameters
 from bench.arms.table import check_method, methods, tuned_as
-from bench.erasure.depth import depth_at
 from bench.erasure.erasure import Erasure, prepare_erasure
-from bench.erasure.quality import tug_of_war
+from bench.erasure.quality.depth import depth_at
+from bench.erasure.quality.evaluation import tug_of_war
 from bench.profiles import Profile, TuningPlan
 from bench.record import SHOTS, Tail
 from bench.run.materials import Materials
@@ -113,14 +114,28 @@ def grid(method: str, tuning: TuningPlan, batches_tuned: bool = False) -> list[l
     ]
 
 
-def pilots(profile: Profile, tuning: TuningPlan, materials: Materials) -> list[tuple[int, Erasure]]:
-    """Every erasure that the points are tried on, and the number of its plan."""
+class Pilot(NamedTuple):
+    """An erasure that points are tried on, and the number of the plan that it is searched for."""
+
+    plan: int
+    erasure: Erasure
+
+
+def pilots(profile: Profile, tuning: TuningPlan, materials: Materials) -> list[Pilot]:
+    """Every erasure that the points are tried on."""
     return [
-        (number, prepare_erasure(case, materials))
+        Pilot(number, prepare_erasure(case, materials))
         for number, plan in enumerate(profile.unlearning)
         if searched_for(profile, number) == number
         for case in profile.pilot_cases(plan, tuning)
     ]
+
+
+def pilots_of(arm: str, profile: Profile, erasures: Iterable[Pilot]) -> list[Pilot]:
+    """Those of the plans that have the arm, or one that borrows from it; all of them, for an arm that no plan has."""
+    plans = enumerate(profile.unlearning)
+    wanting = {searched_for(profile, number) for number, plan in plans if arm in map(tuned_as, plan.methods)}
+    return [pilot for pilot in erasures if not wanting or pilot.plan in wanting]
 
 
 def searched_for(profile: Profile, number: int) -> int:
@@ -130,16 +145,14 @@ def searched_for(profile: Profile, number: int) -> int:
     return alike.index(alike[number])
 
 
-def try_arm(
-    method: str, tuning: TuningPlan, erasures: Iterable[tuple[int, Erasure]], short: bool = False
-) -> Iterator[Trial]:
+def try_arm(method: str, tuning: TuningPlan, erasures: Iterable[Pilot], short: bool = False) -> Iterator[Trial]:
     """Run the grid of one arm on every pilot erasure.
 
     Args:
         short: go from the highest rate of a line down, and no further than to where it is `too_low`. So it is wherever
             there are several batch sizes or tails.
     """
-    for number, pairs in groupby(erasures, key=itemgetter(0)):
+    for number, pairs in groupby(erasures, key=attrgetter("plan")):
         of_plan = [erasure for _, erasure in pairs if erasure.case.engine in methods.get(method).engines]
         if not of_plan:
             continue
@@ -179,7 +192,7 @@ def _try(number: int, erasure: Erasure, method: str, point: Point) -> Trial:
     erasure, model = replace(erasure, case=case, hyperparameters=given), erasure.fresh_model()
     followed = erasure.follow(model, lambda batches: batches, horizon=0)  # which ends at T*
     trajectory = followed.trajectory
-    seen = trajectory.at_completion()
+    seen = None if trajectory.completed is None else erasure.evaluate(model)
     return Trial(
         plan=number,
         method=method,

@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 
 from bench.base.paths import ROOT
 from bench.base.progress import Progress
-from bench.erasure.erasure import Erasure
 from bench.instruments.energy import Meter
 from bench.instruments.machine import describe_commit, describe_machine
 from bench.profiles import Tuned, TuningPlan
 from bench.record import TuningCost
 from bench.tune.choice import STANDARD, WORTH, Choice, Score, choose, doubts, scores, standard_failed
 from bench.tune.file import Plan, Tuning, put_aside, read_tuning
-from bench.tune.search import Trial, try_arm
+from bench.tune.search import Pilot, Trial, try_arm
 
 SHALLOW = f"no point goes as deep as {STANDARD} on the whole network: the best of its longest tail"
 FAILED = f"a ToW below {WORTH:g} on the whole network: no other arm is held to its depth"
@@ -21,23 +20,23 @@ FAILED = f"a ToW below {WORTH:g} on the whole network: no other arm is held to i
 def try_arms(
     arms: Iterable[str],
     tuning: TuningPlan,
-    erasures: Sequence[tuple[int, Erasure]],
+    erasures: Callable[[str], Sequence[Pilot]],
     progress: Progress,
     meter: Meter,
     found: Tuning,
     profile: str,
     short: bool = False,
 ) -> None:
-    """Try each arm on every pilot erasure, and add what came of it to `found`, in the file beside `profile`.
+    """Try each arm on its pilot `erasures`, and add what came of it to `found`, in the file beside `profile`.
 
-    See `pilots` for `erasures`, `try_arm` for `short`.
+    See `try_arm` for `short`.
     """
     for arm in arms:
         progress.start_case(arm)
-        trials: list[Trial] = []
-        window = meter.repeat(lambda: trials.extend(try_arm(arm, tuning, erasures, short)), at_least_s=0.0)  # noqa: B023
+        trials, own = list[Trial](), erasures(arm)
+        window = meter.repeat(lambda: trials.extend(try_arm(arm, tuning, own, short)), at_least_s=0.0)  # noqa: B023
         if not window.repeats:
-            trials.extend(try_arm(arm, tuning, erasures, short))
+            trials.extend(try_arm(arm, tuning, own, short))
         found.trials += trials
         found.scores += scores(trials)
         found.costs.append(

@@ -36,8 +36,18 @@ class Split:
 
     def evaluating(self, retain: int | None, seed: int) -> "Split":
         """The same with so many of the retain set's samples, drawn by `seed`; all of them for None."""
-        order = torch.randperm(len(self.retain), generator=generator(seed, "evaluation"))
-        return replace(self, retain=self.retain[order[:retain].sort().values])
+        drawing = generator(seed, "evaluation")
+        return replace(self, retain=_some(self.retain, retain, drawing))
+
+    def following(self, each: int | None, seed: int) -> "Split":
+        """The same with at most so many samples of each set, drawn by `seed`, and none of the unseen ones; itself for
+        None.
+        """
+        if each is None:
+            return self
+        drawing = generator(seed, "following")
+        forget, retain, test = (_some(places, each, drawing) for places in (self.forget, self.retain, self.test))
+        return replace(self, forget=forget, retain=retain, test=test, unseen=self.unseen[:0])
 
 
 def check_scenario(scenario: str) -> None:
@@ -123,6 +133,12 @@ def _drawn(value: str, count: int, seed: int) -> Tensor:
     """Which of `count` samples `seed` picks: a share of them, or so many."""
     order = torch.randperm(count, generator=generator(seed, "split"))
     return order[: int(value) if _is_number(value) else max(1, round(float(value) * count))]
+
+
+def _some(places: Tensor, most: int | None, drawing: torch.Generator) -> Tensor:
+    """So many of them, in their order."""
+    order = torch.randperm(len(places), generator=drawing)
+    return places[order[:most].sort().values]
 
 
 def _where(mask: Tensor) -> Tensor:

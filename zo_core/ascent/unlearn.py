@@ -55,6 +55,7 @@ def unlearn(
     horizon: float = 0.0,
     objective: Objective = cross_entropy,
     evaluate_at: Iterable[int] | None = None,
+    evaluate_after: Callable[[int], Iterable[int]] | None = None,
     train_mode: bool = False,
 ) -> Trajectory[E]:
     """Step over `batches` until the stop rule holds, then on for `horizon` times as long.
@@ -70,6 +71,7 @@ def unlearn(
         max_steps: give up here if the stop rule has not held by then.
         horizon: after completion at T*, go on to step (1 + horizon) * T*.
         evaluate_at: ascending step numbers; `geometric_steps()` if None.
+        evaluate_after: of T*, ascending step numbers beyond it, in the place of those of `evaluate_at` from there on.
         train_mode: have the model in train mode instead; `evaluate` must leave it as it finds it.
 
     Returns:
@@ -90,6 +92,8 @@ def unlearn(
             evaluations.append(evaluate())
             if completed_at is None and completed(evaluations[-1]):
                 completed_at, last = step, math.ceil((1 + horizon) * step)
+                schedule = schedule if evaluate_after is None else iter(evaluate_after(step))
+                due = due if evaluate_after is None else next(schedule, None)
         while due is not None and due <= step:
             due = next(schedule, None)
         if step >= last:

@@ -111,9 +111,9 @@ def prepare(name: str, raw: RawData, size: int, means: Means) -> ImageData:
 
 
 def _of_tensors(raw: RawData, size: int, means: Means) -> tuple[_Part, _Part]:
-    def part(name: str, images: Tensor, labels: Tensor, most: int | None) -> _Part:
-        places = _first(labels, most)
-        pixels = images if most is None else images[places]
+    def part(name: str, images: Tensor, labels: Tensor, some: int | tuple[int, int] | None) -> _Part:
+        places = _some(labels, some)
+        pixels = images if some is None else images[places]
         return _Part(
             pixels,
             images.shape[1:],
@@ -135,7 +135,7 @@ def _of_files(name: str, raw: RawData, size: int, means: Means, left_out: dict[s
     """Decoded squares; `left_out` is told of files that cannot be read and of frames that are not."""
     assert isinstance(raw.train_images, Files)
     assert isinstance(raw.test_images, Files)
-    train, test = _first(raw.train_labels, means.per_class.train), _first(raw.test_labels, means.per_class.test)
+    train, test = _some(raw.train_labels, means.per_class.train), _some(raw.test_labels, means.per_class.test)
     files = raw.train_images[train] + raw.test_images[test]
     labels = torch.cat([raw.train_labels[train], raw.test_labels[test]])
     found = decode_all(files, size, means.how, means.scratch, means.tell)
@@ -172,12 +172,13 @@ def check_filled(name: str, labels: Tensor, classes: tuple[str, ...]) -> None:
         raise ValueError(f"{name}: no images to train on in the class folders: {', '.join(empty)}; remove them")
 
 
-def _first(labels: Tensor, count: int | None) -> Tensor:
-    """Places of the first `count` samples of each class, in their order."""
+def _some(labels: Tensor, some: int | tuple[int, int] | None) -> Tensor:
+    """Places of the samples of each class that `PerClass` names, in their order."""
     places = torch.arange(len(labels))
-    if count is None:
+    if some is None:
         return places
-    return torch.cat([places[:0], *(places[labels == label][:count] for label in labels.unique())]).sort().values
+    part = slice(*some) if isinstance(some, tuple) else slice(some)
+    return torch.cat([places[:0], *(places[labels == label][part] for label in labels.unique())]).sort().values
 
 
 def _counts(labels: Tensor, classes: tuple[str, ...]) -> dict[str, int]:

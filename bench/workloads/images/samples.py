@@ -133,7 +133,9 @@ class RawData:
 
 @dataclass(frozen=True)
 class PerClass:
-    """How many samples of each class are used, the first ones of the data; None for all."""
+    """Which samples of each class are used: so many, the first ones of the data; those from one place up to another; or
+    all, for None.
+    """
 
-    train: int | None = None
-    test: int | None = None
+    train: int | tuple[int, int] | None = None
+    test: int | tuple[int, int] | None = None

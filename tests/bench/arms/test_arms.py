@@ -16,7 +16,7 @@ from bench.arms.arm import begin as begin_arm
 from bench.arms.optimizers import ClippedSGD, MaskedSGD
 from bench.arms.table import CLIP, L1_STRENGTH, methods, methods_for
 from bench.erasure.erasure import Erasure
-from bench.erasure.quality import Evaluation
+from bench.erasure.quality.evaluation import Evaluation
 from bench.workloads.models import ImageSpec, build_model
 from zo_core import ZOSGD, cross_entropy, take_step
 from zo_core.ascent.tail import tail_of

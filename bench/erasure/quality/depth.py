@@ -1,9 +1,11 @@
-"""How deep an erasure goes: what a linear probe still finds of a forgotten class in the features of the network.
+"""How deep an erasure goes: what a linear probe still finds of the forgotten in the features of the network.
 
 Accuracies, membership inference and ToW see outputs alone, and for good ones a change of the last layer is enough. What
 the network knows is in the features that this layer is given. So a new last layer is fitted to them in closed form, on
-a few training samples of every class, the forgotten one among them, and asked about unseen samples of that class
-(linear probes: Alain and Bengio 2016). The original's and Retrain's answers are the ends that an erasure lies between.
+a few training samples of every class (linear probes: Alain and Bengio 2016). Where a class is forgotten, it is among
+them, and the probe is asked about unseen samples of it; of any other request the samples are not, and the probe is
+asked about them: a network that learned them by heart has features in which they lie nearer to their class than unseen
+ones do. The original's and Retrain's answers are the ends that an erasure lies between.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ from torch.nn import functional as F
 
 from bench.base.seeds import generator
 from bench.erasure.erasure import Erasure
-from bench.erasure.quality import evaluation_batch
+from bench.erasure.quality.evaluation import evaluation_batch
 from bench.record import Probe
 from bench.workloads.images.samples import Samples
 from bench.workloads.splits import batches_once
@@ -32,12 +34,13 @@ class NoProbeError(ValueError):
 
 
 def depth(erasure: Erasure, model: nn.Module) -> tuple[tuple[Probe, ...] | None, str | None]:
-    """What is recovered of the forgotten class from the unlearned `model`, beside the original and Retrain.
+    """What is recovered of the forgotten from the unlearned `model`, beside the original and Retrain.
 
     Returns:
         A probe for each of `SHOTS` that every class has samples for, or None for none; and why one is missing.
     """
-    fewest = int(erasure.data.train.labels.bincount(minlength=len(erasure.data.classes)).min())
+    labels = erasure.data.train.labels[_known(erasure)]
+    fewest = int(labels.bincount(minlength=len(erasure.data.classes)).min())
     shots = [count for count in SHOTS if count <= fewest]
     lacking = ", ".join(str(count) for count in SHOTS if count > fewest)
     short = f"a class has {fewest} training samples, too few for {lacking} shots" if lacking else None
@@ -45,17 +48,20 @@ def depth(erasure: Erasure, model: nn.Module) -> tuple[tuple[Probe, ...] | None,
         return None, short
     try:
         found = recovered(erasure, model, shots)
-        original = recovered(erasure, erasure.original, shots)
-        retrain = erasure.retrained_model
-        retrained = [None for _ in shots] if retrain is None else recovered(erasure, retrain, shots)
+        original, retrained = erasure.of_ends("depth", lambda end: recovered(erasure, end, shots))
     except NoProbeError as error:
         return None, str(error)
-    columns = zip(shots, found, original, retrained, strict=True)
+    aims = [None for _ in shots] if retrained is None else retrained
+    columns = zip(shots, found, original, aims, strict=True)
     return tuple(Probe(shots=count, model=now, original=was, retrained=aim) for count, now, was, aim in columns), short
 
 
 def depth_at(erasure: Erasure, model: nn.Module, shots: int) -> float | None:
-    """The accuracy in percent of the probe at so many samples a class; None where there is nothing to probe."""
+    """The accuracy in percent of the probe at so many samples a class; None where no class is forgotten, or there is
+    nothing to probe.
+    """
+    if erasure.split.forgotten_class is None:
+        return None
     try:
         return recovered(erasure, model, [shots])[0]
     except NoProbeError:
@@ -63,26 +69,35 @@ def depth_at(erasure: Erasure, model: nn.Module, shots: int) -> float | None:
 
 
 def recovered(erasure: Erasure, model: nn.Module, shots: Sequence[int]) -> list[float]:
-    """Accuracy in percent on the forgotten class's test data of probes fitted to so many samples of every class.
+    """Accuracy in percent, on the forgotten class's test data or on what else is forgotten, of probes fitted to so many
+    samples of every class.
 
     The samples are drawn by the case's seed: the same ones for every model, and the fewer are among the more.
 
     Raises:
-        NoProbeError: no class is forgotten, it has no test data, a class has fewer training samples, or the model has
-            no last layer or features that are not finite.
+        NoProbeError: a forgotten class has no test data, a class has fewer training samples, or the model has no last
+            layer or features that are not finite.
     """
-    data, label, unseen = erasure.data, erasure.split.forgotten_class, erasure.split.unseen
-    if label is None:
-        raise NoProbeError("no class is forgotten")
-    if not len(unseen):
+    data, parts = erasure.data, erasure.split
+    of_a_class = parts.forgotten_class is not None
+    if of_a_class and not len(parts.unseen):
         raise NoProbeError("there are no test data of the class")
-    drawn = torch.stack(list(_draws(data.train.labels, len(data.classes), max(shots), erasure.case.seed)))
+    samples, about = (data.test, parts.unseen) if of_a_class else (data.train, parts.forget)
+    drawn = torch.stack(list(_draws(data.train.labels, _known(erasure), max(shots), erasure)))
     places, where = drawn.unique(return_inverse=True)  # where: (DRAWS, classes, shots)
     batch_size = evaluation_batch(erasure.case.batch_size, data.train.images.shape[1:])
-    known, asked = (
-        features(model, samples, of, batch_size) for samples, of in ((data.train, places), (data.test, unseen))
-    )
-    return [sum(_recovered(known[draw[:, :count]], asked, label) for draw in where) / DRAWS for count in shots]
+    known = features(model, data.train, places, batch_size)
+    asked, labels = features(model, samples, about, batch_size), samples.labels[about]
+    return [sum(_recovered(known[draw[:, :count]], asked, labels) for draw in where) / DRAWS for count in shots]
+
+
+def _known(erasure: Erasure) -> Tensor:
+    """(n,) places of the training samples that a probe may be fitted to: with a forgotten class, without forgotten
+    samples.
+    """
+    if erasure.split.forgotten_class is None:
+        return erasure.split.retain
+    return torch.arange(len(erasure.data.train))
 
 
 @torch.no_grad()
@@ -136,8 +151,8 @@ def ridge(inputs: Tensor, targets: Tensor, strength: float) -> tuple[Tensor, Ten
     return weights, mean_targets - means @ weights
 
 
-def _recovered(known: Tensor, asked: Tensor, label: int) -> float:
-    """Percentage of `asked`, (m, d), that a probe takes for the class `label`; `known`, (classes, shots, d), it has."""
+def _recovered(known: Tensor, asked: Tensor, labels: Tensor) -> float:
+    """Percentage of `asked`, (m, d), whose `labels`, (m,), a probe finds; `known`, (classes, shots, d), it has."""
     classes, shots, _ = known.shape
     inputs = known.flatten(0, 1)
     means, scales = inputs.mean(0), inputs.std(0, correction=0)
@@ -145,14 +160,19 @@ def _recovered(known: Tensor, asked: Tensor, label: int) -> float:
     targets = F.one_hot(torch.arange(classes).repeat_interleave(shots)).double()
     weights, intercept = ridge((inputs - means) / scales, targets, STRENGTH * len(inputs))
     answers = ((asked - means) / scales @ weights + intercept).argmax(1)
-    return 100 * (answers == label).double().mean().item()
+    return 100 * (answers == labels).double().mean().item()
 
 
-def _draws(labels: Tensor, classes: int, shots: int, seed: int) -> Iterator[Tensor]:
-    """`DRAWS` times (classes, shots) int64: places of samples of each class; the fewer are the first of the more."""
-    drawing = generator(seed, "depth")
+def _draws(labels: Tensor, among: Tensor, shots: int, erasure: Erasure) -> Iterator[Tensor]:
+    """`DRAWS` times (classes, shots) int64: places of samples of each class; the fewer are the first of the more.
+
+    Args:
+        labels: of all training samples.
+        among: those that may be drawn.
+    """
+    drawing, classes = generator(erasure.case.seed, "depth"), len(erasure.data.classes)
     for _ in range(DRAWS):
-        order = torch.randperm(len(labels), generator=drawing)
+        order = among[torch.randperm(len(among), generator=drawing)]
         of_each = [order[labels[order] == label][:shots] for label in range(classes)]
         if min(map(len, of_each)) < shots:
             raise NoProbeError(f"a class has fewer than {shots} training samples")

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.erasure.membership import Confidences, loss_threshold_auc, membership_inference
-from bench.record import Curve, Probe, Quality
+from bench.erasure.quality.membership import Confidences, loss_threshold_auc, membership_inference
+from bench.record import Curve, Margins, Probe, Quality, Relearned
 from bench.workloads.images.samples import ImageData, Samples
 from bench.workloads.splits import Split, batches_once
 
@@ -59,10 +59,11 @@ class Evaluator:
         """Evaluate in eval mode; the model's own mode is left as it was."""
         was_training = model.training
         model.eval()
-        losses, hits = self._on_training_data(model)
-        test_losses, test_hits = per_sample(model, self.data.test, torch.arange(len(self.data.test)), self._batch)
+        parts = self.split
+        forget, retain, test, unseen = parts.forget, parts.retain, parts.test, parts.unseen
+        losses, hits = self._at(model, self.data.train, torch.cat([forget, retain]))
+        test_losses, test_hits = self._at(model, self.data.test, torch.cat([test, unseen]).unique())
         model.train(was_training)
-        forget, retain, test, unseen = (getattr(self.split, name) for name in ("forget", "retain", "test", "unseen"))
         return Evaluation(
             forget_loss=losses[forget].mean().item(),
             retain_loss=losses[retain].mean().item(),
@@ -80,12 +81,11 @@ class Evaluator:
             ),
         )
 
-    def _on_training_data(self, model: nn.Module) -> tuple[Tensor, Tensor]:
-        """Losses and hits at the places of the samples that the split names; not a number elsewhere."""
-        named = torch.cat([self.split.forget, self.split.retain])
-        losses = torch.full((len(self.data.train),), math.nan)
+    def _at(self, model: nn.Module, samples: Samples, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses and hits at the places of the samples; not a number elsewhere."""
+        losses = torch.full((len(samples),), math.nan)
         hits = losses.double()
-        losses[named], hits[named] = per_sample(model, self.data.train, named, self._batch)
+        losses[places], hits[places] = per_sample(model, samples, places, self._batch)
         return losses, hits
 
     def _distance(self, model: nn.Module) -> float:
@@ -97,8 +97,9 @@ def quality(
     at_completion: Evaluation,
     retrained: Evaluation | None,
     of_a_class: bool,
-    relearn_steps: int | None = None,
     depth: tuple[Probe, ...] | None = None,
+    relearned: tuple[Relearned, ...] | None = None,
+    margins: Margins | None = None,
 ) -> Quality:
     """What a model is worth, its tug-of-war score against Retrain included where there is one.
 
@@ -114,8 +115,9 @@ def quality(
         mia=membership_inference(at_completion.confidences),
         mia_auc=loss_threshold_auc(at_completion.confidences),
         tow=None if retrained is None else tug_of_war(at_completion, retrained),
-        relearn_steps=relearn_steps,
         depth=depth,
+        relearned=relearned,
+        margins=margins,
     )
 
 

@@ -10,8 +10,16 @@ from torch.nn import functional as F
 
 from bench.arms.arm import Step
 from bench.arms.table import prepare_step
-from bench.erasure.membership import Confidences
-from bench.erasure.quality import Evaluation, Evaluator, curve, evaluation_batch, per_sample, quality, tug_of_war
+from bench.erasure.quality.evaluation import (
+    Evaluation,
+    Evaluator,
+    curve,
+    evaluation_batch,
+    per_sample,
+    quality,
+    tug_of_war,
+)
+from bench.erasure.quality.membership import Confidences
 from bench.instruments.ledgers.tensor_ledger import tensor_peak
 from bench.instruments.stand_in import IDLE
 from bench.profiles import Preprocessing

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.erasure.erasure import Erasure
-from bench.erasure.relearning import MOST_STEPS, NEAR, relearn_steps
+from bench.erasure.quality.relearning import MOST_STEPS, NEAR, relearn_steps
 from bench.workloads.models import build_model
 
 Of = Callable[[str], Erasure]

@@ -10,8 +10,8 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import nn
 
-from bench.erasure.depth import DRAWS, SHOTS, NoProbeError, depth, depth_at, features, recovered, ridge
 from bench.erasure.erasure import Erasure
+from bench.erasure.quality.depth import DRAWS, SHOTS, NoProbeError, depth, depth_at, features, recovered, ridge
 from bench.profiles import Preprocessing
 from bench.workloads.images.prepare import Means, prepare
 from bench.workloads.images.samples import ImageData, PerClass, RawData
@@ -66,7 +66,7 @@ def data_of(train: torch.Tensor, test: torch.Tensor, labels: torch.Tensor, unsee
 def of(erasure: Erasure, data: ImageData, seed: int = 0) -> Erasure:
     """An erasure of class b of other data; only what a probe looks at is exchanged."""
     case = erasure.case.model_copy(update={"seed": seed})
-    return replace(erasure, case=case, data=data, split=split(data, "class:b", 0))
+    return replace(erasure, case=case, data=data, split=split(data, "class:b", 0), known={})
 
 
 def labels_of(each: int) -> torch.Tensor:
@@ -145,7 +145,7 @@ def test_each_model_is_probed_by_itself(erasure: Erasure) -> None:
         alone = [depth_at(erasure, one, probe.shots) for one in (model, erasure.original, retrain)]
         assert [probe.model, probe.original, probe.retrained] == alone
     assert probes[0].original < probes[-1].original
-    without, _ = depth(replace(erasure, retrained_model=None), model)
+    without, _ = depth(replace(erasure, retrained_model=None, known={}), model)
     assert without == tuple(probe.model_copy(update={"retrained": None}) for probe in probes)
 
 

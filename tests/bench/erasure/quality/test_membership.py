@@ -9,7 +9,7 @@ from sklearn.metrics import roc_curve
 from torch import nn
 from torch.nn import functional as F
 
-from bench.erasure.membership import Confidences, loss_threshold_auc, membership_inference
+from bench.erasure.quality.membership import Confidences, loss_threshold_auc, membership_inference
 
 
 def normal(mean: float, count: int, seed: int) -> torch.Tensor:

@@ -1,0 +1,105 @@
+"""Relearning: how fast a model that forgot comes to know the forgotten again, from how little of it.
+
+What is only hidden comes back at once (relearn time: Tarun et al. 2023, "Fast yet effective machine unlearning",
+section 5); and learning some of what was forgotten brings back the rest, if that is still in the weights (Deeb and
+Roger 2024, "Do Unlearning Methods Remove Information from Language Model Weights?"). So the model is fine-tuned on a
+few samples, by plain SGD, and asked about others: where a class was forgotten, on samples of every class and about
+unseen ones of that class; of any other request on some of the samples and about the rest.
+"""
+
+import copy
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from bench.base.seeds import generator
+from bench.erasure.erasure import Erasure
+from bench.erasure.quality.evaluation import evaluation_batch, per_sample
+from bench.record import Relearned
+from bench.workloads.splits import endless_batches
+from zo_core import unlearn
+
+SHOTS = (5, 20, 100)  # samples of every class, or of those forgotten
+STEPS = (0, 1, 2, 4, 8, 16, 32)  # of fine-tuning, after which it is asked
+BATCH = 32  # samples a step, fewer where there are fewer
+MOST_ASKED = 500
+RATE = 0.1  # share of the training's learning rate
+
+
+def relearned(erasure: Erasure, model: nn.Module) -> tuple[tuple[Relearned, ...] | None, str | None]:
+    """The accuracy along the way, from each of `SHOTS` that there are samples for, beside the original's and Retrain's.
+
+    Args:
+        model: is left as it is.
+
+    Returns:
+        None for none; and why some are missing.
+    """
+    if erasure.plan.training is None:
+        return None, "without [unlearning.training] there is no learning rate to relearn with"
+    if erasure.split.forgotten_class is not None and not len(erasure.split.unseen):
+        return None, "there are no test data of the class"
+    most = _most_shots(erasure)
+    lacking = ", ".join(str(count) for count in SHOTS if count > most)
+    short = f"there are samples for {most} shots, too few for {lacking}" if lacking else None
+    found = []
+    for shots in [count for count in SHOTS if count <= most]:
+
+        def relearn(start: nn.Module, shots: int = shots) -> tuple[float, ...]:
+            return _accuracies(erasure, start, shots)
+
+        original, retrained = erasure.of_ends(f"relearned from {shots}", relearn)
+        found.append(Relearned(shots=shots, step=STEPS, model=relearn(model), original=original, retrained=retrained))
+    return tuple(found) or None, short
+
+
+def _most_shots(erasure: Erasure) -> int:
+    """How many samples of each class there are, or half of those forgotten, since the other half is asked about."""
+    if erasure.split.forgotten_class is None:
+        return len(erasure.split.forget) // 2
+    return int(erasure.data.train.labels.bincount(minlength=len(erasure.data.classes)).min())
+
+
+def _accuracies(erasure: Erasure, start: nn.Module, shots: int) -> tuple[float, ...]:
+    """In percent, after each of `STEPS`."""
+    case, data, training = erasure.case, erasure.data, erasure.plan.training
+    assert training is not None, "else there is nothing to relearn by"
+    taught, asked = _samples(erasure, shots)
+    model = copy.deepcopy(start).requires_grad_()
+    samples = data.train if erasure.split.forgotten_class is None else data.test
+    batch_size = evaluation_batch(case.batch_size, data.train.images.shape[1:])
+    images, labels = data.train.images, data.train.labels
+    order = generator(case.seed, "relearning")
+    batches = endless_batches(images, labels, taught, min(BATCH, len(taught)), order, case.device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE * training.lr)
+
+    @torch.no_grad()
+    def accuracy() -> float:
+        _, hits = per_sample(model, samples, asked, batch_size)
+        return 100 * hits.mean().item()
+
+    found = [accuracy()]
+    for before, after in pairwise(STEPS):
+        unlearn(
+            model,
+            optimizer,
+            batches,
+            evaluate=lambda: None,
+            completed=lambda _: False,
+            max_steps=after - before,
+            evaluate_at=(),
+        )
+        found.append(accuracy())
+    return tuple(found)
+
+
+def _samples(erasure: Erasure, shots: int) -> tuple[Tensor, Tensor]:
+    """Places of the samples that are taught, and of those that are asked about; drawn by the case's seed."""
+    parts, labels, drawing = erasure.split, erasure.data.train.labels, generator(erasure.case.seed, "relearned")
+    if parts.forgotten_class is None:
+        order = parts.forget[torch.randperm(len(parts.forget), generator=drawing)]
+        return order[:shots], order[len(order) // 2 :][:MOST_ASKED]
+    order = torch.randperm(len(labels), generator=drawing)
+    taught = [order[labels[order] == label][:shots] for label in range(len(erasure.data.classes))]
+    return torch.cat(taught), parts.unseen[:MOST_ASKED]
