@@ -35,6 +35,7 @@ Engine = Literal["torch", "onnxruntime"]
 Tail = Literal["all", "stage", "block", "layer"]
 WIDE_SPREAD = 0.1
 TWO_FORWARDS = "two forwards"
+RELEARNING_STEPS = (0, 1, 2, 4, 8, 16, 32)  # of fine-tuning, after which accuracy on the forgotten is looked at
 SHOTS = 20  # samples a class, of the probe that points of a search are held against
 CLOSE = 0.02  # of ToW: points of a search that come so near each other are taken for as good
 DEPTH_MARGIN = 3.0  # points that it may find more than after ascent on the whole network

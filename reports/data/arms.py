@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 FIRST, ZEROTH, MATCHED, RETRAIN = "fo-ga", "zo-ga", "fo-ga-matched", "retrain"
+CLIPPED = "zo-ga-clipped", "fo-ga-clipped"
 ASCENTS = (
     FIRST,
     ZEROTH,

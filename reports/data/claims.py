@@ -2,10 +2,11 @@
 bars that the time of a step is held against.
 
 A test compares zeroth- with first-order ascent seed by seed, in one setting (model, data, batch size, scenario), and
-sets the 95 % t-interval of the mean against a bound. It shows nothing where a seed lacks the figure, because a run did
-not complete or did not get so far: what is missing is not missing by chance. A claim is supported if every one of its
-tests supports it, not supported if one of them speaks against it, and otherwise not shown. The intervals are not
-widened for their number.
+sets the 95 % t-interval of the mean against a bound. On an engine that cannot differentiate, zeroth-order ascent is
+compared with first-order ascent on torch, of the same original to the same end. It shows nothing where a seed lacks the
+figure, because a run did not complete or did not get so far: what is missing is not missing by chance. A claim is
+supported if every one of its tests supports it, not supported if one of them speaks against it, and otherwise not
+shown. The intervals are not widened for their number.
 """
 
 import math
@@ -17,14 +18,14 @@ from typing import Literal
 import pandas as pd
 from scipy import stats
 
-from bench.record import TWO_FORWARDS, Rules, StepBar
-from reports.data.arms import FIRST, MATCHED, ZEROTH
+from bench.record import TWO_FORWARDS, Engine, Rules, StepBar
+from reports.data.arms import CLIPPED, FIRST, MATCHED, ZEROTH
 from reports.data.erasures import ArmRuns, by_setting
 from reports.data.glossary import listed
-from reports.data.load import ratio, value_of
+from reports.data.load import PROBE_OF_RETRAIN, PROBED, ratio, value_of
 
 Verdict = Literal["supported", "not supported", "not shown"]
-LEAST_SEEDS = 3
+LEAST_SEEDS, MOST_SEEDS = 3, 1000
 LEVEL = 0.95
 
 
@@ -37,6 +38,15 @@ class Interval:
     high: float
     n: int
 
+    def seeds_for(self, margin: float) -> float:
+        """How many seeds of the same spread would make it no wider than `margin` each way (Student 1908); NaN where the
+        spread is not known, infinite where `MOST_SEEDS` would not do.
+        """
+        if math.isnan(self.low):
+            return math.nan
+        deviation = (self.high - self.mean) / _half(self.n)
+        return next((float(n) for n in range(LEAST_SEEDS, MOST_SEEDS + 1) if deviation * _half(n) <= margin), math.inf)
+
 
 @dataclass(frozen=True)
 class Statistic:
@@ -48,15 +58,23 @@ class Statistic:
         of_pair: the statistic of one seed, from the rows of zeroth- and first-order ascent.
         first: the first-order arm that it is compared with.
         bound: from the rules.
+        margin: what counts as a difference, from the rules; None for a ratio.
         above: whether the claim says that the statistic lies above the bound, or at most there.
+        zeroth: the zeroth-order arm.
+        beside: whether the test is only there where both arms were run.
+        engine: what the zeroth-order arm must have run on for it; None for any.
     """
 
     claim: str
     name: str
     of_pair: Callable[[pd.Series, pd.Series], float]
     bound: Callable[[Rules], float]
+    margin: Callable[[Rules], float] | None = None
     above: bool = True
     first: str = FIRST
+    zeroth: str = ZEROTH
+    beside: bool = False
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,8 @@ class Test:
         interval: of the statistic, over the seeds for which both arms have it.
         pairs: the number of seeds that both arms were run with, but for those with nothing to forget.
         batches: samples a step, of zeroth- and first-order ascent.
+        engine: what zeroth-order ascent ran on.
+        margin: what counts as a difference; NaN for a ratio.
     """
 
     __test__ = False  # not one of pytest's
@@ -78,6 +98,13 @@ class Test:
     pairs: int
     bound: float
     batches: tuple[int, int]
+    engine: Engine = "torch"
+    margin: float = math.nan
+
+    @property
+    def seeds_needed(self) -> float:
+        """How many seeds would tell such a difference from none, at the spread that was seen; NaN for a ratio."""
+        return math.nan if math.isnan(self.margin) else self.interval.seeds_for(self.margin)
 
     @property
     def scenario(self) -> str:
@@ -129,7 +156,8 @@ class Claim:
 
 MEMORY = f"Much less memory: {ZEROTH} peaks below {{memory_ratio:g}} of {FIRST}"
 QUALITY = (
-    f"Competitive unlearning: at completion, the ToW of {ZEROTH} is less than {{tow_margin:g}} below that of {FIRST}"
+    f"Competitive unlearning: at completion, the ToW of {ZEROTH} is less than {{tow_margin:g}} below that of {FIRST}, "
+    "and what a probe finds in its features is less than {depth_margin:g} points farther from Retrain's"
 )
 STABILITY = f"More stability after completion: {ZEROTH} keeps the retain set longer than {FIRST}"
 
@@ -143,6 +171,12 @@ def _ratio(column: str) -> Callable[[pd.Series, pd.Series], float]:
     return lambda zeroth, first: ratio(value_of(zeroth, column), value_of(first, column))
 
 
+def _farther(zeroth: pd.Series, first: pd.Series) -> float:
+    """By how much first-order ascent's features are farther from Retrain's than zeroth-order ascent's."""
+    ours, theirs = (abs(value_of(row, PROBED) - value_of(row, PROBE_OF_RETRAIN)) for row in (zeroth, first))
+    return theirs - ours
+
+
 def _zero(_: Rules) -> float:
     return 0.0
 
@@ -154,12 +188,35 @@ STATISTICS = (
         _ratio("memory.tensor_peak_bytes"),
         lambda rules: rules.memory_ratio,
         above=False,
+        engine="torch",
     ),
-    Statistic(QUALITY, f"ToW, {ZEROTH} minus {FIRST}", _difference("quality.tow"), lambda rules: -rules.tow_margin),
+    Statistic(
+        MEMORY,
+        f"peak of the process, {ZEROTH} on the engine over {FIRST} on torch",
+        _ratio("memory.process_peak_bytes"),
+        lambda rules: rules.memory_ratio,
+        above=False,
+        engine="onnxruntime",
+    ),
+    Statistic(
+        QUALITY,
+        f"ToW, {ZEROTH} minus {FIRST}",
+        _difference("quality.tow"),
+        lambda rules: -rules.tow_margin,
+        lambda rules: rules.tow_margin,
+    ),
+    Statistic(
+        QUALITY,
+        f"distance of a probe's finds from Retrain's in points, {FIRST} minus {ZEROTH}",
+        _farther,
+        lambda rules: -rules.depth_margin,
+        lambda rules: rules.depth_margin,
+    ),
     Statistic(
         STABILITY,
         f"time to collapse in T*, {ZEROTH} minus {FIRST}",
         _difference("stability.collapse"),
+        lambda rules: rules.collapse_margin,
         lambda rules: rules.collapse_margin,
     ),
     Statistic(
@@ -173,11 +230,13 @@ STATISTICS = (
         f"retain accuracy lost at matched displacement in points, {FIRST} minus {ZEROTH}",
         _difference("stability.drop_at_distance", -1),
         lambda rules: rules.drop_margin,
+        lambda rules: rules.drop_margin,
     ),
     Statistic(
         STABILITY,
         f"retain accuracy lost at matched forget loss in points, {FIRST} minus {ZEROTH}",
         _difference("stability.drop_at_forget_loss", -1),
+        lambda rules: rules.drop_margin,
         lambda rules: rules.drop_margin,
     ),
     Statistic(
@@ -185,7 +244,18 @@ STATISTICS = (
         f"time to collapse in T*, {ZEROTH} minus {MATCHED}",
         _difference("stability.collapse"),
         lambda rules: rules.collapse_margin,
+        lambda rules: rules.collapse_margin,
         first=MATCHED,
+    ),
+    Statistic(
+        STABILITY,
+        f"time to collapse in T*, {CLIPPED[0]} minus {CLIPPED[1]}",
+        _difference("stability.collapse"),
+        lambda rules: rules.collapse_margin,
+        lambda rules: rules.collapse_margin,
+        first=CLIPPED[1],
+        zeroth=CLIPPED[0],
+        beside=True,
     ),
 )
 
@@ -196,7 +266,12 @@ def claims(arms: Sequence[ArmRuns], rules: Rules) -> list[Claim]:
     A test whose control was not run is there, and shows nothing.
     """
     settings = list(_settings(arms))
-    tests = [_test(statistic, setting, runs, rules) for statistic in STATISTICS for setting, runs in settings]
+    tests = [
+        _test(statistic, setting, runs, rules)
+        for statistic in STATISTICS
+        for setting, runs in settings
+        if _applies(statistic, runs)
+    ]
     statements = dict.fromkeys(statistic.claim for statistic in STATISTICS)
     grouped = {name: tuple(test for test in tests if test.statistic.claim == name) for name in statements}
     return [Claim(_statement(name, found, rules), found) for name, found in grouped.items() if found]
@@ -220,14 +295,26 @@ def t_interval(values: pd.Series) -> Interval:
     mean = float(known.mean()) if count else math.nan
     if count < LEAST_SEEDS:
         return Interval(mean, math.nan, math.nan, count)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1) * known.std() / math.sqrt(count))
+    half = float(known.std()) * _half(count)
     return Interval(mean, mean - half, mean + half, count)
 
 
+def _half(count: int) -> float:
+    """Half the width of the interval over so many seeds, in standard deviations."""
+    return float(stats.t.ppf((1 + LEVEL) / 2, count - 1) / math.sqrt(count))
+
+
 def _settings(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
-    """Each setting in which both arms had something to forget, and the runs that had, of the arms compared, by seed."""
-    compared = {ZEROTH, *(statistic.first for statistic in STATISTICS)}
-    for setting, of_setting in by_setting(arms):
+    """Each setting in which both arms had something to forget, and the runs that had, of the arms compared, by seed; on
+    an engine, those of first order from the setting that is the same on torch, where it has none of its own.
+    """
+    compared = {arm for statistic in STATISTICS for arm in (statistic.zeroth, statistic.first)}
+    everything = dict(by_setting(arms))
+    for setting, own in everything.items():
+        engine = next(iter(own.values())).engine
+        twin = everything.get(setting.replace(f" {engine} ", " ", 1), {}) if engine != "torch" else {}
+        borrowed = {} if FIRST in own else {name: twin[name] for name in (FIRST, MATCHED) if name in twin}
+        of_setting = own | borrowed
         with_work = {
             name: arm.runs[arm.runs["completion.step"] != 0].set_index("seed")
             for name, arm in of_setting.items()
@@ -237,12 +324,20 @@ def _settings(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, pd.DataF
             yield setting, with_work
 
 
+def _applies(statistic: Statistic, runs: dict[str, pd.DataFrame]) -> bool:
+    """Whether there is such a test in a setting."""
+    there = not statistic.beside or {statistic.zeroth, statistic.first} <= runs.keys()
+    return there and statistic.engine in (None, runs[ZEROTH]["engine"].iloc[0])
+
+
 def _test(statistic: Statistic, setting: str, runs: dict[str, pd.DataFrame], rules: Rules) -> Test:
-    zeroth, first = runs[ZEROTH], runs.get(statistic.first, runs[FIRST].iloc[:0])
+    zeroth, first = runs[statistic.zeroth], runs.get(statistic.first, runs[FIRST].iloc[:0])
     seeds = [seed for seed in zeroth.index if seed in first.index]
     values = pd.Series([statistic.of_pair(zeroth.loc[seed], first.loc[seed]) for seed in seeds], dtype=float)
-    batches = int(zeroth["batch_size"].iloc[0]), int(runs[FIRST]["batch_size"].iloc[0])
-    return Test(statistic, setting, t_interval(values), len(seeds), statistic.bound(rules), batches)
+    batches = int(runs[ZEROTH]["batch_size"].iloc[0]), int(runs[FIRST]["batch_size"].iloc[0])
+    margin = math.nan if statistic.margin is None else statistic.margin(rules)
+    engine = runs[ZEROTH]["engine"].iloc[0]
+    return Test(statistic, setting, t_interval(values), len(seeds), statistic.bound(rules), batches, engine, margin)
 
 
 @dataclass(frozen=True)

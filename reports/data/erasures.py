@@ -8,7 +8,7 @@ from operator import attrgetter
 import pandas as pd
 
 from reports.data.arms import RETRAIN, places
-from reports.data.load import MIB
+from reports.data.load import MIB, PROBED
 
 JOULES_PER_KWH = 3.6e6
 SHARED = {
@@ -17,7 +17,7 @@ SHARED = {
     "energy": "completion.joules",
     "peak": "mib",
 }
-QUALITIES = {"UA": "quality.ua", "RA": "quality.ra", "TA": "quality.ta", "MIA": "quality.mia"}
+QUALITIES = {"UA": "quality.ua", "RA": "quality.ra", "TA": "quality.ta", "MIA": "quality.mia", "probe": PROBED}
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class ArmRuns:
             yield from (f"last {tail}" for tail in tails if tail != "all")
             own = self.runs.loc[self.runs["batch_tuned"] == True, "batch_size"]  # noqa: E712
             yield from (f"batch {size}" for size in own.unique())
+
+    @property
+    def engine(self) -> str:
+        """What ran the network."""
+        return str(self.runs["engine"].iloc[0])
 
     @property
     def complete(self) -> str:
@@ -96,13 +101,18 @@ def with_costs(runs: pd.DataFrame) -> pd.DataFrame:
         f"{column} share": pd.to_numeric(runs[column]) / retrained[column].where(retrained[column] > 0)
         for column in SHARED.values()
     }
-    gaps = {f"{column} gap": pd.to_numeric(runs[column]) - retrained[column] for column in QUALITIES.values()}
+    gaps = {f"{column} gap": pd.to_numeric(runs[column]) - retrained[column] for column in _qualities(runs)}
     return runs.assign(intensity=intensity, co2e=co2e, **shares, **gaps)
+
+
+def _qualities(runs: pd.DataFrame) -> list[str]:
+    """The columns of `QUALITIES` that there are: nothing may have been probed."""
+    return [column for column in QUALITIES.values() if column in runs]
 
 
 def _retrain_of(runs: pd.DataFrame) -> pd.DataFrame:
     """Retrain's figures with the same setting and seed for every row; NaN where it was not run."""
-    keys, figures = ["setting", "seed"], [*SHARED.values(), *QUALITIES.values()]
+    keys, figures = ["setting", "seed"], [*SHARED.values(), *_qualities(runs)]
     retrained = runs[runs["method"] == RETRAIN].set_index(keys)[figures].apply(pd.to_numeric)
     beside: pd.DataFrame = retrained.reindex(pd.MultiIndex.from_frame(runs[keys]))
     return beside.set_axis(runs.index)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from bench.record import RELEARNING_STEPS
+
 SETTING = (
     "A setting, such as cnn digits b32 class:3, is a model, its data, the batch size and what is to be forgotten: "
     "class:K is a class, random:F a random share or number, files:LIST a list of files. Where each arm ran with the "
@@ -28,8 +30,15 @@ MEASURES = (
 )
 PROBE = (
     "The probe is a linear classifier (ridge regression) on what the last layer is given, fitted to so many training "
-    "samples of every class, the forgotten one among them; its figure is the accuracy on the forgotten class's test "
-    "data, the mean over ten draws of the samples."
+    "samples of every class. Where a class is forgotten it is among them, and the probe's figure is the accuracy on "
+    "its test data; of any other request the samples are not among them, and it is the accuracy on them. It is the "
+    "mean over ten draws of the samples."
+)
+LAST = RELEARNING_STEPS[-1]  # after which what came back is quoted
+RELEARNING = (
+    "Fine-tuning is plain SGD on so many training samples of every class, where one was forgotten, and the accuracy "
+    "that on unseen samples of it; of any other request it is on so many of the forgotten samples, and the accuracy "
+    "that on others of them."
 )
 ESTIMATED = (
     "Energy is an estimate: processor time times a table power plus a fixed guess for the memory, which counts while "

@@ -1,7 +1,7 @@
 """Benchmark JSON files as tidy pandas frames: one row a case, and one row an evaluation of a run."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from bench.record import SHOTS, Case, Curve, Probe, Record, Run, UnreadableJsonError, read_benchmark_json
+from bench.record import SHOTS, Case, Curve, Probe, Record, Relearned, Run, UnreadableJsonError, read_benchmark_json
 
 MIB = 2**20
 CATEGORY = "memory.tensor_by_category."
-DEPTH = "quality.depth."
-PROBED = f"{DEPTH}{SHOTS}.model"
+DEPTH, RELEARNED = "quality.depth.", "quality.relearned."
+PROBED, PROBE_OF_RETRAIN = f"{DEPTH}{SHOTS}.model", f"{DEPTH}{SHOTS}.retrained"
+BACK = f"{RELEARNED}{SHOTS}.model"
+ENDS = ("model", "original", "retrained")  # what was unlearned, and what it lies between
 CAPS = "caps."
+WHOSE = ("run", "setting", "device", "method", "seed")
 BARS = ("step_time", "erasure_cost", "process_peak")  # rules that are no single bound
 
 
@@ -29,15 +32,22 @@ class Results:
         cases: one row a case. Columns are the record's fields, joined by dots ("memory.tensor_peak_bytes"), `run`,
             counted from 1 in `runs`, and its rules, and `setting`, what an unlearning case has in common with those it
             is compared with: model, data, batch size and scenario. `model` is `Case.network`. A probe's figures are in
-            "quality.depth.20.model" for 20 shots, whether a limit of 64 MiB sufficed in "caps.64". Missing figures are
-            NaN; `notes` says why, in one string.
+            "quality.depth.20.model" for 20 shots, what fine-tuning brings back in the end likewise in
+            "quality.relearned.20.model", whether a limit of 64 MiB sufficed in "caps.64". Missing figures are NaN;
+            `notes` says why, in one string.
         curves: one row an evaluation: `run`, the case, and the record's curve columns; `relative_step` is
             step / T*, NaN in a run that did not complete.
+        relearning: one row a step of fine-tuning that was looked after: `run`, `setting`, `device`, `method`, `seed`,
+            `shots`, `step`, and the accuracies of `ENDS`, in percent.
+        margins: one row a forgotten sample: the same but for `shots` and `step`, `digest` of the request, `sample`, its
+            place in the request, and the margins of `ENDS`, in nats.
     """
 
     runs: tuple[Run, ...]
     cases: pd.DataFrame
     curves: pd.DataFrame
+    relearning: pd.DataFrame
+    margins: pd.DataFrame
 
 
 def load(paths: Sequence[Path]) -> Results:
@@ -50,6 +60,7 @@ def load(paths: Sequence[Path]) -> Results:
     files = [read(path) for path in paths]
     _no_run_twice(paths, [run for run, _ in files])
     cases, curves = [], []
+    relearning, margins = list[dict[str, Any]](), list[dict[str, Any]]()
     for number, (run, records) in enumerate(files, start=1):
         rules = {f"rules.{name}": bound for name, bound in run.rules if name not in BARS}
         for record in records:
@@ -57,7 +68,15 @@ def load(paths: Sequence[Path]) -> Results:
             cases.append({"run": number, **case, **rules})
             if record.curve is not None:
                 curves.append((number, record, record.curve))
-    return Results(tuple(run for run, _ in files), pd.DataFrame(cases), _evaluations(curves))
+            relearning += _relearning(number, record)
+            margins += _margins(number, record)
+    return Results(
+        tuple(run for run, _ in files),
+        pd.DataFrame(cases),
+        _evaluations(curves),
+        pd.DataFrame(relearning, columns=[*WHOSE, "shots", "step", *ENDS]),
+        pd.DataFrame(margins, columns=[*WHOSE, "digest", "sample", *ENDS]),
+    )
 
 
 def read(path: Path) -> tuple[Run, list[Record]]:
@@ -92,8 +111,8 @@ def shots_of(cases: pd.DataFrame) -> list[int]:
 
 
 def value_of(row: pd.Series, column: str) -> float:
-    """A figure of a case; NaN where there is none."""
-    value = row[column]
+    """A figure of a case; NaN where there is none, or no case of the run has it."""
+    value = row.get(column)
     return math.nan if value is None else float(value)
 
 
@@ -134,18 +153,41 @@ def _flat(record: Record) -> dict[str, Any]:
     reasons = "; ".join(f"{name}: {reason}" for name, reason in record.notes.items())
     row: dict[str, Any] = dict.fromkeys(FIELDS)
     row |= {name: value for name, value in values.items() if name in row or name.startswith(CATEGORY)}
-    row |= _probes(record.quality.depth or () if record.quality else ())
+    if record.quality is not None:
+        row |= _at_the_end(DEPTH, record.quality.depth or ())
+        row |= _at_the_end(RELEARNED, record.quality.relearned or ())
     row |= {f"{CAPS}{cap.limit_bytes // MIB}": cap.completed for cap in record.caps}
     return {name.removeprefix("case."): value for name, value in row.items()} | {"notes": reasons}
 
 
-def _probes(found: Iterable[Probe]) -> dict[str, float | None]:
-    """By shots and whose features they are of."""
+def _at_the_end(name: str, found: Iterable[Probe | Relearned]) -> dict[str, float | None]:
+    """By shots and whose they are; of a curve its last point."""
     return {
-        f"{DEPTH}{probe.shots}.{model}": figure
-        for probe in found
-        for model, figure in probe.model_dump(exclude={"shots"}).items()
+        f"{name}{one.shots}.{end}": figure[-1] if isinstance(figure, tuple) else figure
+        for one in found
+        for end, figure in one.model_dump(include=set(ENDS)).items()
     }
+
+
+def _relearning(number: int, record: Record) -> Iterator[dict[str, Any]]:
+    for one in (record.quality.relearned or ()) if record.quality else ():
+        nothing = [None for _ in one.step]
+        for step, *figures in zip(one.step, one.model, one.original, one.retrained or nothing, strict=True):
+            yield _whose(number, record) | {"shots": one.shots, "step": step} | dict(zip(ENDS, figures, strict=True))
+
+
+def _margins(number: int, record: Record) -> Iterator[dict[str, Any]]:
+    found = record.quality.margins if record.quality else None
+    if found is not None and record.erased is not None:
+        nothing = [None for _ in found.model]
+        for sample, figures in enumerate(zip(found.model, found.original, found.retrained or nothing, strict=True)):
+            of_request = {"digest": record.erased.digest, "sample": sample}
+            yield _whose(number, record) | of_request | dict(zip(ENDS, figures, strict=True))
+
+
+def _whose(number: int, record: Record) -> dict[str, Any]:
+    case = record.case
+    return dict(zip(WHOSE, (number, case.setting, case.device, case.method, case.seed), strict=True))
 
 
 def _joined(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +213,9 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
     return names
 
 
-_ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category", "quality.depth"}
-FIELDS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith(("curve.", CAPS))]
+_ELSEWHERE = {"schema_version", "notes", "memory.tensor_by_category", "quality.depth", "quality.relearned"}
+_LONG = ("curve.", "quality.margins.", CAPS)
+FIELDS = [name for name in _field_names(Record) if name not in _ELSEWHERE and not name.startswith(_LONG)]
 
 
 def _evaluations(curves: Sequence[tuple[int, Record, Curve]]) -> pd.DataFrame:

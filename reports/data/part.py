@@ -14,7 +14,16 @@ from bench.record import Rules, Run
 from reports.data.claims import BarTest, Claim, bar_tests, claims
 from reports.data.erasures import ArmRuns, arm_runs, completed, with_costs
 from reports.data.load import Results
-from reports.data.points import drawn, frontier_points, largest_batches, on_engines, pareto_points
+from reports.data.points import (
+    drawn,
+    feature_points,
+    frontier_points,
+    largest_batches,
+    margin_gaps,
+    on_engines,
+    pareto_points,
+    relearning_curves,
+)
 from reports.data.side_by_side import CostTest, SideBySide, cost_tests, side_by_side
 
 DEFAULT_RESOLUTION = 1.05  # of a profile that does not say
@@ -60,7 +69,7 @@ class Part:
     Attributes:
         number: of the run in the report, from 1.
         run, device: where the cases come from.
-        cases, curves: the rows of `Results`.
+        cases, curves, relearning, margins: the rows of `Results`.
     """
 
     number: int
@@ -68,6 +77,8 @@ class Part:
     device: str
     cases: pd.DataFrame
     curves: pd.DataFrame
+    relearning: pd.DataFrame
+    margins: pd.DataFrame
 
     @property
     def hardware(self) -> str:
@@ -123,8 +134,9 @@ class Part:
     @cached_property
     def originals(self) -> pd.DataFrame:
         """Accuracies of the original in percent, by setting and seed: before a step of any arm they are the same."""
-        columns = ["forget_accuracy", "retain_accuracy", "test_accuracy"]
-        return self.curves[self.curves["step"] == 0].groupby(["setting", "seed"])[columns].first()
+        columns = {f"original.{name}": f"{name}_accuracy" for name in ("forget", "retain", "test")}
+        known = self.cases.dropna(subset=list(columns)).rename(columns=columns)
+        return known.groupby(["setting", "seed"])[list(columns.values())].first()
 
     def class_name(self, dataset: str, scenario: str) -> str | None:
         """What the data call the class that a scenario gives by its index; None where it gives a name, or no class."""
@@ -142,6 +154,21 @@ class Part:
     def frontier(self) -> pd.DataFrame:
         """Cost and ToW of each arm in each setting, and of every point that its search tried there."""
         return frontier_points(self.done, self.run.searched)
+
+    @cached_property
+    def feature_points(self) -> pd.DataFrame:
+        """What is known in outputs and in features after each arm in each setting."""
+        return feature_points(self.done)
+
+    @cached_property
+    def relearned(self) -> pd.DataFrame:
+        """How accuracy on the forgotten comes back, after each arm in each setting."""
+        return relearning_curves(self.relearning)
+
+    @cached_property
+    def margin_gaps(self) -> pd.DataFrame:
+        """How far forgotten samples are from where Retrain has them, after each arm in each setting."""
+        return margin_gaps(self.margins)
 
     @cached_property
     def pareto_points(self) -> pd.DataFrame:
@@ -177,7 +204,6 @@ class Part:
 def parts(results: Results) -> Iterator[Part]:
     """One for every run and device, in the order given."""
     for number, device in results.cases[["run", "device"]].drop_duplicates().itertuples(index=False):
-        cases, curves = (
-            frame[(frame["run"] == number) & (frame["device"] == device)] for frame in (results.cases, results.curves)
-        )
-        yield Part(number, results.runs[number - 1], device, cases, curves)
+        frames = (results.cases, results.curves, results.relearning, results.margins)
+        own = (frame[(frame["run"] == number) & (frame["device"] == device)] for frame in frames)
+        yield Part(number, results.runs[number - 1], device, *own)

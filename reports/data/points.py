@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.record import CLOSE, DEPTH_MARGIN, Searched
+from bench.record import CLOSE, DEPTH_MARGIN, SHOTS, Searched
 from reports.data.arms import ASCENTS, FIRST, RETRAIN, places
-from reports.data.load import CATEGORY, MIB, PROBED, categories
+from reports.data.load import CATEGORY, DEPTH, ENDS, MIB, PROBE_OF_RETRAIN, PROBED, categories
 
 UTILITY = "quality.ra"
 LIFE = "memory.process_life_bytes"
 LOSSES = ("forget_loss", "retain_loss")
 COLLAPSED = 1000  # nats
+LEAST_MARGINS, LEAST_VARIANCE = 3, 1e-4  # seeds, and nats squared, of a distribution of margins
 LEAST_LOSS = 1e-6  # nats; less is drawn here
 
 
@@ -57,6 +58,84 @@ def pareto_points(done: pd.DataFrame) -> pd.DataFrame:
     points = grouped.agg(mib=("mib", "max"), mean=("kept", "mean"), low=("kept", "min"), high=("kept", "max"))
     points = points.reset_index()
     return points.assign(front=_unbeaten(points, ["setting"], "mib"))
+
+
+def feature_points(done: pd.DataFrame) -> pd.DataFrame:
+    """A row an arm and setting: means over its seeds, with `low` and `high`, the least and the greatest.
+
+    Columns are `tow`, and `probe`, what one of `SHOTS` samples a class finds of the forgotten in the features, in
+    percent; `original` and `retrained`, what it finds in theirs; and `tail`, what the arm moved.
+    """
+    columns = ["setting", "method", "tail", "n", "tow", "tow low", "tow high", "probe", "probe low", "probe high"]
+    rows = []
+    if PROBED in done:
+        known = done[done["method"] != RETRAIN].dropna(subset=["quality.tow", PROBED, PROBE_OF_RETRAIN])
+        for (setting, method), of_arm in known.groupby(["setting", "method"], sort=False):
+            row = {"setting": setting, "method": method, "tail": of_arm["rate.tail"].iloc[0], "n": len(of_arm)}
+            for name, column in (("tow", "quality.tow"), ("probe", PROBED)):
+                values = pd.to_numeric(of_arm[column])
+                row |= {name: values.mean(), f"{name} low": values.min(), f"{name} high": values.max()}
+            ends = {end: pd.to_numeric(of_arm[f"{DEPTH}{SHOTS}.{end}"]).mean() for end in ENDS[1:]}
+            rows.append(row | ends)
+    return pd.DataFrame(rows, columns=[*columns, *ENDS[1:]])
+
+
+def relearning_curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """The mean accuracy over the seeds by `setting`, `shots`, `whose` and `step`: after each arm, and of the original
+    and Retrain, whatever arm they stood beside.
+    """
+    keys = ["setting", "shots", "step"]
+    models = rows[rows["method"] != RETRAIN].assign(whose=rows["method"], accuracy=rows["model"])
+    ends = rows.drop_duplicates([*keys, "seed"])
+    both = [ends.assign(whose=name, accuracy=ends[end]) for name, end in (("original", ENDS[1]), (RETRAIN, ENDS[2]))]
+    every = pd.concat([*both, models])[[*keys, "whose", "seed", "accuracy"]].astype({"accuracy": float})
+    means = every.dropna().groupby([*keys, "whose"], sort=False)["accuracy"].agg(["mean", "count"]).reset_index()
+    return means.rename(columns={"mean": "accuracy", "count": "n"})
+
+
+def margin_gaps(rows: pd.DataFrame) -> pd.DataFrame:
+    """How far forgotten samples are from where Retrain has them, a row a setting and model, the original first.
+
+    Columns are `whose`; `n` seeds and `samples`; `shift`, by how much surer than Retrain it is of the mean sample, and
+    `apart`, the mean distance of a sample, in nats, seed by seed; and `klom`, the median over the samples of the
+    divergence of its margin's normal distribution over seeds from that after retraining (Georgiev et al. 2024), in
+    nats; not a number where the request is not the same with every seed, or there are fewer than `LEAST_MARGINS` seeds.
+    """
+    known = rows.dropna(subset=["retrained"])
+    found = []
+    for setting, of_setting in known.groupby("setting", sort=False):
+        arms = of_setting[of_setting["method"] != RETRAIN]
+        ends = of_setting.drop_duplicates(["seed", "sample"])
+        models = [("original", ends["original"], ends)]
+        models += [
+            (arm, arms.loc[arms["method"] == arm, "model"], arms[arms["method"] == arm])
+            for arm in places(arms["method"])
+        ]
+        for whose, margins, beside in models:
+            gap = pd.to_numeric(margins) - pd.to_numeric(beside["retrained"])
+            found.append(
+                {
+                    "setting": setting,
+                    "whose": whose,
+                    "n": beside["seed"].nunique(),
+                    "samples": beside["sample"].nunique(),
+                    "shift": gap.mean(),
+                    "apart": gap.abs().mean(),
+                    "klom": _klom(beside.assign(margin=pd.to_numeric(margins))),
+                }
+            )
+    return pd.DataFrame(found, columns=["setting", "whose", "n", "samples", "shift", "apart", "klom"])
+
+
+def _klom(rows: pd.DataFrame) -> float:
+    if rows["digest"].nunique() > 1 or rows["seed"].nunique() < LEAST_MARGINS:
+        return math.nan
+    moments = rows.astype({"retrained": float}).groupby("sample")[["margin", "retrained"]].agg(["mean", "var"])
+    means, variances = (moments.xs(what, axis=1, level=1) for what in ("mean", "var"))
+    variances = variances.clip(lower=LEAST_VARIANCE)
+    ratio = variances["margin"] / variances["retrained"]
+    apart = (means["margin"] - means["retrained"]) ** 2 / variances["retrained"]
+    return float(((ratio + apart - 1 - np.log(ratio)) / 2).median())
 
 
 def frontier_points(done: pd.DataFrame, searched: Iterable[Searched]) -> pd.DataFrame:

@@ -20,11 +20,12 @@ from reports.figures.style import QUIET, ArmStyle, arm_style
 GRID_POINTS = 400
 MOST_LINES = 15  # of an arm in a setting
 UNITS = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
+MOST_TIME = 2.0  # multiples of T* that are drawn: what collapses does so soon after 1
 SEEDS = "A thin line a seed ({}), the thick one their median while all last."
 TIME = (
-    "Steps are divided by each run's own T*, the time of completion, marked at 1. A "
-    f"run is drawn to its horizon, its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; "
-    "runs that never complete, or have nothing to forget, are left out."
+    f"Steps are divided by each run's own T*, the time of completion, marked at 1. A run is drawn to {MOST_TIME:g} T*, "
+    f"its last finite loss or the first of {COLLAPSED:,} nats, whichever comes first; runs that never complete, or "
+    "have nothing to forget, are left out."
 )
 
 
@@ -85,6 +86,7 @@ def median_run(curves: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _in_time(curves: pd.DataFrame, title: str, columns: Sequence[str]) -> Drawing | None:
+    curves = curves[curves["relative_step"] <= MOST_TIME]
     if curves.empty:
         return None
     logarithmic = " The loss axis is logarithmic." if "forget_loss" in columns else ""

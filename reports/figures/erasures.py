@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.record import SHOTS
 from reports.data.arms import RETRAIN, places
 from reports.data.erasures import QUALITIES, SHARED
 from reports.data.glossary import SAMPLE_FORWARDS, distinct
@@ -39,15 +40,16 @@ def quality_gaps(done: pd.DataFrame) -> Drawing | None:
     """UA, RA, TA and MIA at completion, as differences to Retrain's of the same seed."""
     runs = _arms(done)
     gaps = {f"{column} gap": f"{name} (points)" for name, column in QUALITIES.items()}
-    gaps = {column: label for column, label in gaps.items() if runs[column].notna().any()}
+    gaps = {column: label for column, label in gaps.items() if column in runs and runs[column].notna().any()}
     if not gaps:
         return None
     return Drawing(
         "Quality at completion, against Retrain",
-        f"{MEANS} ({_seeds(runs)}). Points above or below Retrain's value with the same seed; the line is Retrain. UA: "
-        "error on the forget set; RA, TA: accuracy on retain and test data; MIA: share of the forget set that an "
-        "attacker takes for unseen. Runs that never complete are left out.",
-        "Differences to Retrain in UA, RA, TA and MIA, one row a setting, one line an arm.",
+        f"{MEANS} ({_seeds(runs)}). Points above or below Retrain's value with the same seed; the line is Retrain. "
+        "UA: error on the forget set; RA, TA: accuracy on retain and test data; MIA: share of the forget set that an "
+        f"attacker takes for unseen; probe: what one of {SHOTS} samples a class finds of the forgotten in the "
+        "features. Runs that never complete are left out.",
+        "Differences to Retrain in UA, RA, TA, MIA and what a probe finds, one row a setting, one line an arm.",
         _by_arm(runs, gaps, logarithmic=False, reference=0.0),
     )
 

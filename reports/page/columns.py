@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from reports.data.load import CAPS, CATEGORY, DEPTH
+from reports.data.glossary import LAST
+from reports.data.load import CAPS, CATEGORY, DEPTH, RELEARNED
 
 COLUMNS = {
     "run": ("", "which of the JSON files, from 1"),
@@ -32,6 +33,14 @@ COLUMNS = {
         f"origins.{model}.{name}": ("", f"{what} that {whose} came from, if the suite did not train it")
         for model, whose in {"original": "the original", "retrained": "Retrain"}.items()
         for name, what in {"name": "the file of weights", "sha256": "SHA-256 of the file of weights"}.items()
+    },
+    **{
+        f"original.{part}": ("%", f"accuracy of the original on {words}")
+        for part, words in {
+            "forget": "what is to be forgotten",
+            "retain": "what is to be kept",
+            "test": "test data, for a class without the class",
+        }.items()
     },
     "rate.lr": ("", "learning rate"),
     "rate.eps": ("", "size of the perturbation, for a zeroth-order arm"),
@@ -73,7 +82,6 @@ COLUMNS = {
     "quality.mia": ("%", "share of the forget set that an attacker takes for unseen"),
     "quality.mia_auc": ("", "how well the loss tells forget samples from unseen ones; 0.5 is chance"),
     "quality.tow": ("", "tug of war at completion: 1 is Retrain"),
-    "quality.relearn_steps": ("steps", "fine-tuning steps until the forget set is known again"),
     "completion.reached": ("", "whether the run completed"),
     "completion.step": ("steps", "T*, the first evaluation at which the forget set is forgotten"),
     "completion.seconds": ("s", "time to T*, without evaluations"),
@@ -94,6 +102,7 @@ COLUMNS = {
     "notes": ("", "why a figure is missing, and other remarks"),
     "rules.memory_ratio": ("", "much less memory is below this share"),
     "rules.tow_margin": ("", "competitive is a ToW less than this below"),
+    "rules.depth_margin": ("points", "and a probe's finds less than this farther from Retrain's"),
     "rules.collapse_margin": ("T*", "later collapse is by more than this"),
     "rules.drop_margin": ("points", "less retain accuracy lost is by more than this"),
     "rules.matched_distance": ("", "matched displacement, as a share of the original's norm"),
@@ -127,7 +136,10 @@ def _meaning(name: str) -> tuple[str, str]:
         return "bytes", f"of the peak of live tensors: {name.removeprefix(CATEGORY)}"
     if name.startswith(DEPTH):
         shots, whose = name.removeprefix(DEPTH).split(".")
-        return "%", f"of the forgotten class, what a probe from {shots} samples a class finds in {WHOSE[whose]}"
+        return "%", f"of the forgotten, what a probe from {shots} samples a class finds in {WHOSE[whose]}"
+    if name.startswith(RELEARNED):
+        shots, whose = name.removeprefix(RELEARNED).split(".")
+        return "%", f"of the forgotten, what {LAST} steps of fine-tuning on {shots} shots bring back in {WHOSE[whose]}"
     if name.startswith(CAPS):
         return "", f"whether a process got through the steps with {name.removeprefix(CAPS)} MiB and no more"
     return COLUMNS[name]

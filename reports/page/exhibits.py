@@ -10,16 +10,17 @@ import pandas as pd
 from reports.data.part import Part
 from reports.data.points import LOSSES
 from reports.figures.curves import accuracy_curves, displacement_curves, loss_curves, other_loss_curves
+from reports.figures.depth import features, relearning
 from reports.figures.engines import engine_peaks, memory_caps
 from reports.figures.erasures import completion_cost, pareto, quality_gaps
 from reports.figures.frontier import frontier
 from reports.figures.panels import Drawing
 from reports.figures.steps import allocator_memory, composition, memory, process_memory, step_energy, step_time
+from reports.tables.depth import depth_table, margin_table, relearning_table
 from reports.tables.engines import cap_table, engine_table, peak_bar_table
 from reports.tables.erasures import (
     cost_table,
     curve_table,
-    depth_table,
     displacement_table,
     frontier_table,
     pareto_table,
@@ -162,6 +163,21 @@ ERASURE_FIGURES = (
         f"No figure of quality against Retrain: {BESIDE_RETRAIN}",
     ),
     Pair(
+        "features",
+        attrgetter("feature_points"),
+        features,
+        depth_table,
+        "No figure of outputs against features: it takes an arm that completed, a Retrain, and features to probe.",
+    ),
+    Pair(
+        "relearning",
+        attrgetter("relearned"),
+        relearning,
+        relearning_table,
+        "No figure of what comes back: it takes an arm that completed, and a learning rate of training to relearn "
+        "with.",
+    ),
+    Pair(
         "frontier",
         attrgetter("frontier"),
         frontier,
@@ -221,7 +237,7 @@ SUBJECTS = (
         of="setting",
         most=MOST_SETTINGS_IN_PAGE,
         pairs=ERASURE_FIGURES,
-        last=(cost_bar_table, depth_table, stability_table),
+        last=(cost_bar_table, margin_table, stability_table),
         missing="This run has no whole erasures; those of quick and digits do.",
     ),
 )

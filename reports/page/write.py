@@ -14,10 +14,10 @@ from reports.data.glossary import ARMS, COMPLETE, MEASURES, SETTING
 from reports.data.load import Results
 from reports.data.part import Part
 from reports.figures import style
-from reports.figures.inline_svg import for_the_page
 from reports.figures.panels import Drawing
 from reports.page.columns import CURVE_COLUMNS, columns_table
 from reports.page.exhibits import ERASURE_FIGURES, STEP_FIGURES
+from reports.page.inline_svg import for_the_page
 from reports.page.sections import Exhibit, Section, sections
 from reports.page.summary import as_data, dumps
 from reports.sustainability import statement as sustainability

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports.data.device_budgets import smallest_budget
+from reports.data.load import BACK, PROBED
 from reports.data.part import Part
 from reports.sustainability.tables import ACCOUNTED
 
@@ -36,7 +37,8 @@ class Request:
         forget_error_percent, retain_accuracy_percent, test_accuracy_percent: at completion.
         original_retain_accuracy_percent, retain_accuracy_lost_points: what the model was right on of what is to be kept
             before it forgot, and how much of that it lost.
-        membership_inference_percent, membership_inference_auc, relearn_steps: the evidence of forgetting.
+        membership_inference_percent, membership_inference_auc, probe_percent, relearned_percent: the evidence of
+            forgetting; what a probe of 20 samples a class finds, and what fine-tuning on as many brings back.
     """
 
     setting: str
@@ -77,7 +79,8 @@ class Request:
     test_accuracy_percent: float | None
     membership_inference_percent: float | None
     membership_inference_auc: float | None
-    relearn_steps: int | None
+    probe_percent: float | None
+    relearned_percent: float | None
 
 
 COLUMNS = {
@@ -111,7 +114,8 @@ COLUMNS = {
     "test_accuracy_percent": "quality.ta",
     "membership_inference_percent": "quality.mia",
     "membership_inference_auc": "quality.mia_auc",
-    "relearn_steps": "quality.relearn_steps",
+    "probe_percent": PROBED,
+    "relearned_percent": BACK,
     "seed": "seed",
 }
 
@@ -120,7 +124,7 @@ def requests(part: Part) -> Iterator[Request]:
     """One a run, by setting and arm."""
     for arm in part.arms:
         for _, case in arm.runs.iterrows():
-            figures = {name: _plain(case[column]) for name, column in COLUMNS.items()}
+            figures = {name: _plain(case.get(column)) for name, column in COLUMNS.items()}
             before = _plain(part.originals["retain_accuracy"].get((arm.setting, case["seed"])))
             after = figures["retain_accuracy_percent"]
             yield Request(

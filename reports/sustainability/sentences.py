@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
+from bench.record import SHOTS
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
 from reports.data.erasures import ArmRuns, by_setting
-from reports.data.glossary import distinct, listed
-from reports.data.load import DEPTH, shots_of
+from reports.data.glossary import LAST, distinct, listed
+from reports.data.load import BACK, DEPTH, shots_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TIME_OF_RETRAIN
 from reports.tables.side_by_side import MOST_SETTINGS, Compared, compared, not_compared
@@ -138,11 +139,13 @@ def _leak(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
 
 
 def _relearning(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
-    back = _means(runs, "quality.relearn_steps", ".0f", "")
-    if back and RETRAIN in runs and pd.to_numeric(runs[RETRAIN]["quality.relearn_steps"]).mean() == 0:
-        yield "relearning shows nothing here, as a model that never saw the samples knows nearly all of them"
-    elif back:
-        yield f"the number of steps in which fine-tuning brings the forget set back is {back}"
+    first = next(iter(runs.values()))
+    back = _means(runs, BACK, ".1f", " %") if BACK in first else ""
+    if back:
+        of_class = str(first["scenario"].iloc[0]).startswith("class:")
+        taught = f"{SHOTS} samples of every class" if of_class else f"{SHOTS} of the forgotten samples"
+        asked = "unseen samples of the forgotten class" if of_class else "others of them"
+        yield f"after {LAST} steps of fine-tuning on {taught} the accuracy on {asked} is {back}"
 
 
 def _depth(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
@@ -156,7 +159,7 @@ def _depth(runs: dict[str, pd.DataFrame]) -> Iterator[str]:
     if found:
         yield (
             f"a linear probe from {shots[len(shots) // 2]} samples a class, which finds {number(before, '.1f')} % of "
-            f"the class in the original's features, finds {found}"
+            f"the forgotten in the original's features, finds {found}"
         )
 
 

@@ -1,7 +1,6 @@
 """The tables of whole erasures: verdicts, quality, cost, what came after."""
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -9,10 +8,10 @@ import pandas as pd
 
 from bench.record import DEPTH_MARGIN, SHOTS
 from reports.data.arms import ASCENTS, FIRST, RETRAIN
-from reports.data.claims import LEAST_SEEDS, Claim, t_interval
-from reports.data.erasures import SHARED, ArmRuns, by_arm, by_setting
-from reports.data.glossary import COMPLETE, PROBE, RETRAIN_BATCH, SAMPLE_FORWARDS, distinct
-from reports.data.load import DEPTH, shots_of
+from reports.data.claims import LEAST_SEEDS, MOST_SEEDS, Claim, t_interval
+from reports.data.erasures import SHARED, ArmRuns, by_arm
+from reports.data.glossary import COMPLETE, LAST, RETRAIN_BATCH, SAMPLE_FORWARDS, distinct
+from reports.data.load import BACK, PROBED
 from reports.data.part import Part
 from reports.data.points import at_time
 from reports.tables.table import MISSING, Table, interval_text, number, spread
@@ -29,6 +28,7 @@ def verdict_table(found: Sequence[Claim]) -> Table | None:
             test.statistic.name,
             interval_text(test.interval, ".3g"),
             f"{test.interval.n} of {test.pairs}" if test.pairs else MISSING,
+            _seeds_needed(test.seeds_needed),
             test.rule,
             test.verdict,
         )
@@ -40,10 +40,20 @@ def verdict_table(found: Sequence[Claim]) -> Table | None:
         f"have the figure. No verdict from fewer than {LEAST_SEEDS}, or where a seed lacks it. Supported if the whole "
         "interval is on the stated side of the bound, not supported if it is on the other. The bounds stood "
         "before the run, in the profile or as its defaults; the intervals are not widened for the number of tests. "
+        "On an engine without autograd the first-order arm is torch's. "
+        "Seeds needed: so many would make the interval narrower than what counts as a difference, each way, were their "
+        "spread what it is here. "
         "Every value and verdict follows from results.csv."
     )
-    columns = ("claim", "setting", "statistic", "mean (95 % interval)", "n", "supported if all is", "verdict")
+    columns = (
+        *("claim", "setting", "statistic", "mean (95 % interval)", "n", "seeds needed", "supported if all is"),
+        "verdict",
+    )
     return Table("The tests behind the verdicts", note, columns, tuple(rows)) if rows else None
+
+
+def _seeds_needed(seeds: float) -> str:
+    return f"more than {MOST_SEEDS}" if math.isinf(seeds) else number(seeds, ".0f")
 
 
 def quality_table(part: Part) -> Table | None:
@@ -56,40 +66,19 @@ def quality_table(part: Part) -> Table | None:
         "MIA": ("quality.mia", ".1f"),
         "MIA AUC": ("quality.mia_auc", ".3f"),
         "ToW": ("quality.tow", ".3f"),
-        "relearn steps": ("quality.relearn_steps", ".0f"),
+        f"probe, {SHOTS} shots": (PROBED, ".1f"),
+        f"relearned, {SHOTS} shots": (BACK, ".1f"),
     }
+    columns = {name: figure for name, figure in columns.items() if figure[0] in part.runs}
     note = (
         f"{COMPLETE} Here at T*: the mean, and least to greatest over the seeds that completed. UA, RA, TA and MIA in "
         "percent. MIA is the share of the forget set that an attacker takes for samples the model has not seen; MIA "
-        "AUC is how well the loss tells forget samples from unseen ones of their kind, 0.5 being chance; relearn steps "
-        "are what fine-tuning needs to bring the forget accuracy back, over the runs where that happened at all: few "
-        "of them mean that the data were hidden rather than forgotten. For all of them the target is Retrain's value. "
-        "ToW is 1 for Retrain itself."
+        "AUC is how well the loss tells forget samples from unseen ones of their kind, 0.5 being chance. These see "
+        f"the model's answers; the probe sees its features, and has a table of its own, as what {LAST} steps of "
+        "fine-tuning bring back. For all of them the target is Retrain's value. ToW is 1 for Retrain itself. An arm "
+        "that moved but a part of the network has that beside its name."
     )
     return _arm_table(part.arms, "Quality at completion", note, lambda arm: _spreads(arm.done, columns))
-
-
-def depth_table(part: Part) -> Table | None:
-    """What a probe finds of a forgotten class in the original, in Retrain and in what each arm left."""
-    shots = shots_of(part.runs)
-    rows = []
-    for setting, arms in by_setting(part.arms):
-        done = pd.concat([one.done for one in arms.values()])
-        seeds = done[done.filter(regex=f"{re.escape(DEPTH)}.*original").notna().any(axis=1)].drop_duplicates("seed")
-        if seeds.empty:
-            continue
-        models = [("original", seeds, "original"), (RETRAIN, seeds, "retrained")]
-        models += [(one.name, one.done, "model") for arm, one in arms.items() if arm != RETRAIN]
-        for name, runs, whose in models:
-            figures = (spread(runs[f"{DEPTH}{count}.{whose}"], ".1f") for count in shots)
-            rows.append((setting, name, *figures))
-    note = (
-        f"{PROBE} Mean, and least to greatest over the seeds that completed, in percent. It does not see the model's "
-        "own answers: where it finds as much as in the original, the class was hidden in the last layer and nothing "
-        f"else; the nearer to {RETRAIN}, the deeper it was forgotten."
-    )
-    columns = ("setting", "model", *(f"{count} shots" for count in shots))
-    return Table("What the network still knows", note, columns, tuple(rows)) if rows else None
 
 
 def frontier_table(part: Part) -> Table | None:

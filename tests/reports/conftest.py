@@ -122,6 +122,7 @@ def unlearning_record(method: str, seed: int, completed: int | None = 10, outcom
                 forward_equivalents=20.0 if completed else None,
                 sample_forwards=80.0 if completed else None,
             ),
+            "original": {"forget": 100.0, "retain": 100.0, "test": 100.0},
             "curve": None if method == "retrain" else curve,
         }
     )

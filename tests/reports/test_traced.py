@@ -143,7 +143,8 @@ BY_ARM = {
         "MIA": (of("quality.mia"), spread, ".1f"),
         "MIA AUC": (of("quality.mia_auc"), spread, ".3f"),
         "ToW": (of("quality.tow"), spread, ".3f"),
-        "relearn steps": (of("quality.relearn_steps"), spread, ".0f"),
+        "probe, 20 shots": (of("quality.depth.20.model"), spread, ".1f"),
+        "relearned, 20 shots": (of("quality.relearned.20.model"), spread, ".1f"),
     },
     "After completion": {
         "time to collapse, T*": (of("stability.collapse"), interval, ".2f"),
@@ -295,8 +296,9 @@ def test_the_json_of_the_statement_follows_from_the_csv(quick_report: Path, csv:
         assert request["process_peak_bytes"] == run["memory.process_peak_bytes"]
         assert (request["samples"], request["samples_of"]) == (run["erased.samples"], run["erased.of"])
         assert request["energy_boundaries"] == {"processor": "process", "memory": "process"}
-        known = run["quality.relearn_steps"]
-        assert request["relearn_steps"] == (None if math.isnan(known) else known)
+        for name, column in (("probe_percent", "depth"), ("relearned_percent", "relearned")):
+            known = run[f"quality.{column}.20.model"]
+            assert request[name] == (None if math.isnan(known) else known)
 
 
 def test_the_headline_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame) -> None:
@@ -329,37 +331,34 @@ def test_the_evidence_follows_from_the_csv(quick_report: Path, csv: pd.DataFrame
     (part,) = json.loads((quick_report / "sustainability.json").read_text())
     done = csv[csv["completion.reached"] == True]  # noqa: E712
     sentences = []
-    curves = pd.read_csv(quick_report / "curves.csv")
-    before = curves[curves["step"] == 0].drop_duplicates(["setting", "seed"]).set_index("setting")["retain_accuracy"]
+    before = csv.dropna(subset=["original.retain"]).drop_duplicates(["setting", "seed"]).set_index("setting")
     for setting, cases in done.groupby("setting", sort=False):
         arms = [(arm, cases[cases["method"] == arm]) for arm in ("zo-ga", "fo-ga", "retrain")]
-        wrong, right, mia, auc, back = (
+        wrong, right, mia, auc, back, probed = (
             "{} and {}".format(", ".join(words[:2]), words[2])
             for words in (
                 [f"{runs['quality.ua'].mean():.1f} % after {arm}" for arm, runs in arms],
                 [f"{runs['quality.ra'].mean():.1f} % after {arm}" for arm, runs in arms],
                 [f"{runs['quality.mia'].mean():.1f} % after {arm}" for arm, runs in arms],
                 [f"{runs['quality.mia_auc'].mean():.3f} after {arm}" for arm, runs in arms],
-                [f"{runs['quality.relearn_steps'].mean():.0f} after {arm}" for arm, runs in arms],
+                [f"{runs['quality.relearned.20.model'].mean():.1f} % after {arm}" for arm, runs in arms],
+                [f"{runs['quality.depth.20.model'].mean():.1f} % after {arm}" for arm, runs in arms],
             )
         )
-        known = (arms[2][1]["quality.relearn_steps"] == 0).all()
-        relearned = f"the number of steps in which fine-tuning brings the forget set back is {back}"
-        nothing = "relearning shows nothing here, as a model that never saw the samples knows nearly all of them"
-        probed = ""
-        if "quality.depth.20.model" in cases and cases["quality.depth.20.model"].notna().any():
-            *most, last = [f"{runs['quality.depth.20.model'].mean():.1f} % after {arm}" for arm, runs in arms]
-            original = pd.concat([runs["quality.depth.20.original"] for _, runs in arms]).mean()
-            probed = (
-                f"; a linear probe from 20 samples a class, which finds {original:.1f} % of the class in the "
-                f"original's features, finds {', '.join(most)} and {last}"
-            )
+        taught, asked = (
+            ("20 samples of every class", "unseen samples of the forgotten class")
+            if cases["scenario"].iloc[0].startswith("class:")
+            else ("20 of the forgotten samples", "others of them")
+        )
+        original = pd.concat([runs["quality.depth.20.original"] for _, runs in arms]).mean()
         sentences.append(
             f"{setting}: the error on the forget set is {wrong}; the accuracy on the rest, "
-            f"{before[[setting]].mean():.1f} % in the original, is {right}; the share of the "
+            f"{before.loc[[setting], 'original.retain'].mean():.1f} % in the original, is {right}; the share of the "
             f"forget set that an attacker takes for unseen is {mia}; the loss tells the forgotten samples from unseen "
             f"ones with an AUC of {auc}, 0.5 being chance; "
-            f"{nothing if known else relearned}{probed}."
+            f"after 32 steps of fine-tuning on {taught} the accuracy on {asked} is {back}; a linear probe from 20 "
+            f"samples a class, which finds {original:.1f} % of the forgotten in the original's features, finds "
+            f"{probed}."
         )
     assert part["evidence"] == sentences
 

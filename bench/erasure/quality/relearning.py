@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from bench.base.seeds import generator
 from bench.erasure.erasure import Erasure
 from bench.erasure.quality.evaluation import evaluation_batch, per_sample
+from bench.record import RELEARNING_STEPS as STEPS
 from bench.record import Relearned
 from bench.workloads.splits import endless_batches
 from zo_core import unlearn
 
 SHOTS = (5, 20, 100)  # samples of every class, or of those forgotten
-STEPS = (0, 1, 2, 4, 8, 16, 32)  # of fine-tuning, after which it is asked
 BATCH = 32  # samples a step, fewer where there are fewer
 MOST_ASKED = 500
 RATE = 0.1  # share of the training's learning rate

@@ -32,7 +32,7 @@ class Galleries:
     @cached_property
     def erasures(self) -> dict[str, Part]:
         """Those that the verdicts rest on, by what was unlearned."""
-        return {"photographs": self.images, "digits": self.digits}
+        return {"photographs": self.images, "digits": self.digits, "edge": self.edge}
 
     @cached_property
     def everything(self) -> dict[str, Part]:

@@ -49,9 +49,15 @@ ON_ENGINES = (
 HATCHES = {RETRAIN: "//"}
 
 
+def first_setting(part: Part) -> str:
+    """The one that the figure, and the words beside it, are of."""
+    return part.arms[0].setting
+
+
 def shown(part: Part) -> dict[str, pd.DataFrame]:
     """The completed runs of each arm of the figure, in its order."""
-    return {one.arm: one.done for arm in ARMS for one in part.arms if one.arm == arm}
+    setting = first_setting(part)
+    return {one.arm: one.done for arm in ARMS for one in part.arms if (one.setting, one.arm) == (setting, arm)}
 
 
 def on_engines(part: Part) -> pd.DataFrame:

@@ -1,29 +1,30 @@
 """What came out, in sentences: each number follows from the JSON in reports/gallery/."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from reports.data.arms import FIRST, MATCHED, RETRAIN, ZEROTH
-from reports.data.claims import Claim, Test
+from reports.data.arms import FIRST, MATCHED, ZEROTH
+from reports.data.claims import Claim, Verdict
 from reports.data.glossary import image_sizes, listed
-from reports.data.load import CAPS, caps_of, value_of
+from reports.data.load import CAPS, ENDS, caps_of, value_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
 from reports.page.readme.galleries import Galleries
-from reports.page.readme.headline import on_engines
+from reports.page.readme.headline import first_setting, on_engines
 from reports.tables.engines import ENGINE
-from reports.tables.table import interval_text, number
+from reports.tables.table import number
 
 HEAD = "fo-ga-head"
-VERDICTS = ("supported", "not supported", "not shown")
+VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "not shown")
 
 
 def outcome(galleries: Galleries) -> str:
     """What came out of the photographs, in one sentence."""
-    (both,) = galleries.images.side_by_side
+    both, part = galleries.images.side_by_side[0], galleries.images
     peak, energy, share, tow = (both.means[figure] for figure in (PEAK, ENERGY, ENERGY_OF_RETRAIN, TOW))
-    zeroth, head, retrain = (_means(galleries.images, arm) for arm in (ZEROTH, HEAD, RETRAIN))
+    zeroth, head = (_means(part, arm) for arm in (ZEROTH, HEAD))
     less = head / zeroth
     return (
         f"To forget a class of photographs, `{ZEROTH}` takes {number(peak.ratio, PEAK.ratio)} times the memory and "
@@ -31,20 +32,33 @@ def outcome(galleries: Galleries) -> str:
         f"({number(share.ours, '.2g')} times that of retraining), and the model is worth {number(tow.ours, '.2f')} "
         f"against {number(tow.theirs, '.2f')} (ToW; Retrain is 1); ascent on the last layer alone (`{HEAD}`) "
         f"takes {number(less['mib'], '.2f')} times the memory and {number(less['completion.joules'], '.1g')} times the "
-        f"energy of `{ZEROTH}` and comes to {number(head['quality.tow'], '.2f')}, but what it forgot is back in "
-        f"{number(head['quality.relearn_steps'], '.0f')} steps of fine-tuning, where a retrained model needs "
-        f"{number(retrain['quality.relearn_steps'], '.0f')}."
+        f"energy of `{ZEROTH}` and comes to {number(head['quality.tow'], '.2f')}{_hidden(part, both.setting)}."
     )
+
+
+def _hidden(part: Part, setting: str) -> str:
+    """What the last layer's change leaves in the features; empty where nothing was probed."""
+    points = part.feature_points
+    known = points[points["setting"] == setting].set_index("method")
+    if not {HEAD, ZEROTH} <= set(known.index):
+        return ""
+    found = (number(known["probe"][arm], ".0f") for arm in (HEAD, ZEROTH))
+    ends = (number(known[end][ZEROTH], ".0f") for end in ENDS[1:])
+    return (
+        ", but has forgotten nothing: a probe finds {} % of the class in its features, in those of `zo-ga` {}, in the "
+        "original's {}, in Retrain's {}"
+    ).format(*found, *ends)
 
 
 def caption(galleries: Galleries) -> str:
     """What the headline figure shows, with n and spread."""
     part = galleries.images
-    (setting,) = part.runs["setting"].unique()
-    seeds, erased = part.runs["seed"].nunique(), int(part.runs["erased.samples"].iloc[0])
-    basis = " and ".join(sorted(part.done["energy.basis"].dropna().unique()))
+    setting = first_setting(part)
+    runs = part.runs[part.runs["setting"] == setting]
+    seeds, erased = runs["seed"].nunique(), int(runs["erased.samples"].iloc[0])
+    basis = " and ".join(sorted(runs["energy.basis"].dropna().unique()))
     return (
-        f"{setting}: {erased} images of {image_sizes(part.runs)} pixels forgotten to chance; means over {seeds} seeds, "
+        f"{setting}: {erased} images of {image_sizes(runs)} pixels forgotten to chance; means over {seeds} seeds, "
         f"for ToW with their range. Energy is {basis}; Retrain's peak is that of its training. Below, hatched: torch."
     )
 
@@ -68,26 +82,22 @@ def _least(step: pd.Series, caps: list[int]) -> str:
 
 
 def verdicts(galleries: Galleries) -> Iterator[str]:
-    """A line a claim: the verdict on each run, and what it rests on."""
-    first = next(iter(galleries.erasures.values()))
-    for place, claim in enumerate(first.claims):
-        said = (f"{what} {_verdict(part.claims[place])}" for what, part in galleries.erasures.items())
-        yield f"- **{claim.title}** ({claim.rule}): {'; '.join(said)}."
+    """A sentence a claim: where it holds, where not, and where that is not shown, on torch and on an engine."""
+    for place, claim in enumerate(galleries.digits.claims):
+        found: defaultdict[str, defaultdict[Verdict, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for part in galleries.erasures.values():
+            own = part.claims[place] if part.claims else Claim(claim.statement, ())
+            for setting in dict.fromkeys(test.setting for test in own.tests):
+                tests = tuple(test for test in own.tests if test.setting == setting)
+                found[tests[0].engine][Claim(claim.statement, tests).verdict].append(setting)
+        said = "; ".join(f"on {engine} {_where(places)}" for engine, places in found.items())
+        yield f"- **{claim.title}** ({claim.rule}): {said}."
 
 
-def _verdict(claim: Claim) -> str:
-    """The verdict, with the intervals where there is one statistic, else how many tests said what."""
-    if len({test.statistic.name for test in claim.tests}) == 1:
-        return f"**{claim.verdict}**, {listed(_interval(test) for test in claim.tests)}"
-    counts = (f"{sum(test.verdict == verdict for test in claim.tests)} {verdict}" for verdict in VERDICTS)
-    return f"**{claim.verdict}**, of {len(claim.tests)} tests {', '.join(counts)}"
-
-
-def _interval(test: Test) -> str:
-    interval = test.interval
-    exact = interval.low == interval.high
-    text = number(interval.mean, ".2f") if exact else interval_text(interval, ".2f")
-    return f"{text} for {test.scenario} (n = {interval.n})"
+def _where(places: Mapping[Verdict, Sequence[str]]) -> str:
+    """The settings in which a claim holds, and so on."""
+    words = {"supported": "it **holds** for", "not supported": "it does **not** for", "not shown": "**not shown** for"}
+    return ", ".join(f"{words[verdict]} {listed(places[verdict])}" for verdict in VERDICTS if places.get(verdict))
 
 
 def clipping(galleries: Galleries) -> str:
@@ -98,7 +108,7 @@ def clipping(galleries: Galleries) -> str:
     never = collapsed[collapsed["sum"] == 0]
     kept = (f"`{arm}` ({int(count)} runs)" for arm, count in never["count"].items())
     spared = f"{listed(kept)} never did." if len(never) else "Of every arm some run did."
-    where = " and ".join(galleries.erasures)
+    where = listed(galleries.erasures)
     return (
         f"Left running, over {where}: {int(clipped['sum'])} of {int(clipped['count'])} clipped runs collapsed. {spared}"
     )
@@ -119,7 +129,7 @@ def edges(part: Part) -> str:
 
 
 def _means(part: Part, arm: str) -> pd.Series:
-    done = next(one.done for one in part.arms if one.arm == arm)
-    columns = ["quality.tow", "quality.relearn_steps", "completion.joules", "mib"]
+    done = next(one.done for one in part.arms if one.arm == arm and one.setting == first_setting(part))
+    columns = ["quality.tow", "completion.joules", "mib"]
     means: pd.Series = done[columns].apply(pd.to_numeric).mean()
     return means

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.record import SHOTS
 from reports.data.arms import ZEROTH
 from reports.data.erasures import SHARED, ArmRuns
 from reports.data.glossary import distinct
+from reports.data.load import BACK, PROBED
 from reports.data.part import Part
 from reports.tables.table import MISSING, Table, number, spread
 
@@ -17,7 +19,8 @@ MEANS = {
     "steps": ("completion.step", ".0f"),
     "sample-forwards over Retrain's": (f"{SHARED['sample-forwards']} share", ".2g"),
     ENERGY: (f"{SHARED['energy']} share", ".2g"),
-    "relearn steps": ("quality.relearn_steps", ".0f"),
+    f"probe, {SHOTS} shots": (PROBED, ".1f"),
+    f"relearned, {SHOTS} shots": (BACK, ".1f"),
 }
 
 
@@ -31,7 +34,10 @@ def overview(part: Part) -> Table:
 
 
 def _figures(one: ArmRuns) -> list[str]:
-    means = (number(pd.to_numeric(one.done[column]).mean(), form) for column, form in MEANS.values())
+    means = (
+        number(pd.to_numeric(one.done[column]).mean(), form) if column in one.done else MISSING
+        for column, form in MEANS.values()
+    )
     known = one.done["stability.collapsed"].dropna()
     collapsed = f"{(known == True).sum()} of {len(known)}" if len(known) else MISSING  # noqa: E712
     return [spread(one.done["quality.tow"], ".3f"), *means, collapsed]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.record import Record, Rules, StepBar
+from bench.record import Probe, Record, Rules, StepBar
 from reports.data.claims import STABILITY, Claim, bar_tests, t_interval
 from reports.data.load import load
 from reports.data.part import parts
@@ -20,13 +20,18 @@ from reports.tables.steps import bar_table
 from tests.reports.conftest import PartOf, Write, changed, shown, stable, unlearning_record
 
 MEMORY = "Much less memory: zo-ga peaks below 0.5 of fo-ga"
-QUALITY = "Competitive unlearning: at completion, the ToW of zo-ga is less than 0.05 below that of fo-ga"
+QUALITY = (
+    "Competitive unlearning: at completion, the ToW of zo-ga is less than 0.05 below that of fo-ga, and what a probe "
+    "finds in its features is less than 3 points farther from Retrain's"
+)
 
 
-def run(method: str, seed: int, *, mib: int = 2, tow: float = 0.9, **stability: float) -> Record:
+def run(method: str, seed: int, *, mib: int = 2, tow: float = 0.9, probe: float = 60, **stability: float) -> Record:
+    """Retrain's probe finds 50 %."""
     record = unlearning_record(method, seed)
+    depth = (Probe(shots=20, model=probe, original=80.0, retrained=50.0),)
     memory = record.memory.model_copy(update={"tensor_peak_bytes": mib * 2**20})
-    quality = record.quality.model_copy(update={"tow": tow})  # type: ignore[union-attr]
+    quality = record.quality.model_copy(update={"tow": tow, "depth": depth})  # type: ignore[union-attr]
     figures = {
         "collapse": 1.0,
         "collapsed": True,
@@ -79,9 +84,64 @@ def test_competitive_is_within_the_margin(part_of: PartOf, gaps: tuple[float, ..
     records = both(3, lambda s: {"tow": 0.3 + 0.2 * s}, lambda s: {"tow": 0.3 + 0.2 * s + gaps[s]})
     claim = found(part_of, records)[QUALITY]
     assert claim.verdict == verdict
-    (test,) = claim.tests
+    test, in_features = claim.tests
+    assert in_features.verdict == "supported"
     half = 4.302652729911275 * pd.Series(gaps).std() / math.sqrt(3)
     assert test.interval.high - test.interval.mean == pytest.approx(half)
+
+
+@pytest.mark.parametrize(
+    ("probes", "verdict"),
+    [
+        ((61.0, 62.0, 61.0), "supported"),  # 1.3 points farther than 60, of Retrain's 50: less than 3
+        ((49.0, 48.0, 47.0), "supported"),  # on the other side, 2 points away: nearer
+        ((70.0, 71.0, 70.0), "not supported"),
+        ((30.0, 29.0, 29.0), "not supported"),  # lower than Retrain's is as far
+        ((60.0, 65.0, 70.0), "not shown"),
+    ],
+)
+def test_competitive_is_so_in_features_too(part_of: PartOf, probes: tuple[float, ...], verdict: str) -> None:
+    """By the distance of what a probe finds from what it finds in Retrain's, either way."""
+    claim = found(part_of, both(3, nothing, lambda seed: {"probe": probes[seed]}))[QUALITY]
+    assert [test.verdict for test in claim.tests] == ["supported", verdict]
+    assert claim.verdict == verdict
+
+
+def test_clipped_arms_that_collapse_count_as_such(part_of: PartOf) -> None:
+    """A test of their own, which speaks against the claim where zo-ga-clipped collapses sooner; none without both."""
+    clipped = [run("fo-ga-clipped", seed, collapse=5.0 + seed / 100) for seed in range(3)]
+    clipped += [run("zo-ga-clipped", seed, collapse=0.1) for seed in range(3)]
+    *_, test = found(part_of, both(3, nothing, nothing) + clipped)[STABILITY].tests
+    assert test.statistic.name == "time to collapse in T*, zo-ga-clipped minus fo-ga-clipped"
+    assert (test.verdict, test.interval.mean) == ("not supported", pytest.approx(-4.91))
+    assert len(found(part_of, both(3, nothing, nothing) + clipped[:3])[STABILITY].tests) == 5
+
+
+def test_on_an_engine_it_is_held_against_first_order_on_torch(part_of: PartOf) -> None:
+    """Its process against that of fo-ga on torch, 1 MiB against 8; ToW likewise; no ratio of live tensors."""
+    first = [changed(record, "memory.process_peak_bytes", 8 * 2**20) for record in both(3, nothing, nothing)[:3]]
+    ours = [changed(run("zo-ga", seed, tow=0.7), "case.engine", "onnxruntime") for seed in range(3)]
+    ours = [changed(record, "memory.process_peak_bytes", 2**20) for record in ours]
+    ours = [changed(record, "memory.tensor_peak_bytes", None) for record in ours]
+    claims = found(part_of, first + ours)
+    (memory,) = claims[MEMORY].tests
+    assert (memory.engine, memory.interval.mean, memory.verdict) == ("onnxruntime", 1 / 8, "supported")
+    assert claims[QUALITY].tests[0].interval.mean == pytest.approx(-0.2)
+    with_torch = found(part_of, both(3, nothing, nothing) + ours)[MEMORY].tests
+    assert [test.engine for test in with_torch] == ["torch", "onnxruntime"]
+
+
+def test_so_many_seeds_would_tell(part_of: PartOf) -> None:
+    """ToW apart by 0.04 a standard deviation: t sd / sqrt(n) is above 0.05 for four seeds, and not for five."""
+    deviation = 0.04
+    gaps = [deviation * value for value in (-1.0, 0.0, 1.0)]
+    claim = found(part_of, both(3, nothing, lambda seed: {"tow": 0.8 + gaps[seed]}))[QUALITY]
+    halves = {n: stats.t.ppf(0.975, n - 1) * deviation / math.sqrt(n) for n in (4, 5)}
+    assert halves[5] <= 0.05 < halves[4]
+    assert claim.tests[0].seeds_needed == 5
+    assert math.isnan(found(part_of, both(3, nothing, nothing))[MEMORY].tests[0].seeds_needed)
+    assert t_interval(pd.Series([0.0, 100.0, -100.0])).seeds_for(0.05) == math.inf
+    assert math.isnan(t_interval(pd.Series([0.0, 1.0])).seeds_for(0.05))
 
 
 def test_two_seeds_give_no_verdict(part_of: PartOf) -> None:
@@ -118,7 +178,7 @@ def test_the_control_with_equally_long_steps_is_a_test_of_its_own(part_of: PartO
 def test_a_run_that_never_completed_is_no_number(part_of: PartOf) -> None:
     records = both(3, nothing, nothing)
     records[-1] = unlearning_record("zo-ga", 2, completed=None)
-    (test,) = found(part_of, records)[QUALITY].tests
+    test, _ = found(part_of, records)[QUALITY].tests
     assert (test.interval.n, test.pairs, test.verdict) == (2, 3, "not shown")
 
 
@@ -179,15 +239,23 @@ def test_a_reader_finds_every_verdict_again_from_the_csv(write_json: Write, tmp_
     records = both(
         4,
         lambda s: {"mib": 8, "tow": 0.9 - 0.01 * s, "collapse": 1.0 + s, "drop_at_distance": 10.0 + s},
-        lambda s: {"mib": 3, "tow": 0.8 + 0.02 * s**2, "collapse": 2.0 + s**2, "drop_at_distance": 1.0 * s},
+        lambda s: {
+            "mib": 3,
+            "tow": 0.8 + 0.02 * s**2,
+            "probe": 60 + s**2,
+            "collapse": 2.0 + s**2,
+            "drop_at_distance": 1.0 * s,
+        },
     )
     results = load([write_json(records)])
     write_report(results, tmp_path / "out")
     table = pd.read_csv(tmp_path / "out" / "results.csv")
     wide = table.pivot(index="seed", columns="method")
+    gap = (wide["quality.depth.20.model"] - wide["quality.depth.20.retrained"]).abs()
     by_hand = {
         "peak of live": wide["memory.tensor_peak_bytes", "zo-ga"] / wide["memory.tensor_peak_bytes", "fo-ga"],
         "ToW": wide["quality.tow", "zo-ga"] - wide["quality.tow", "fo-ga"],
+        "distance of a probe's finds": gap["fo-ga"] - gap["zo-ga"],
         "time to collapse": wide["stability.collapse", "zo-ga"] - wide["stability.collapse", "fo-ga"],
         "slope": wide["stability.loss_slope", "fo-ga"] - wide["stability.loss_slope", "zo-ga"],
         "retain accuracy lost at matched displacement": wide["stability.drop_at_distance", "fo-ga"]
@@ -199,7 +267,15 @@ def test_a_reader_finds_every_verdict_again_from_the_csv(write_json: Write, tmp_
     tests = [test for claim in part.claims for test in claim.tests]
     tests.pop()  # the control that was not run
     later, less = table["rules.collapse_margin"][0], table["rules.drop_margin"][0]
-    bounds = [table["rules.memory_ratio"][0], -table["rules.tow_margin"][0], later, 0, less, less]
+    bounds = [
+        table["rules.memory_ratio"][0],
+        -table["rules.tow_margin"][0],
+        -table["rules.depth_margin"][0],
+        later,
+        0,
+        less,
+        less,
+    ]
     assert len(tests) == len(by_hand) == len(bounds)
     page = (tmp_path / "out" / "index.html").read_text()
     for test, bound, (words, values) in zip(tests, bounds, by_hand.items(), strict=True):

@@ -1,7 +1,8 @@
 """The tables of whole erasures, by hand."""
 
 from bench.record import Probe, Record
-from reports.tables.erasures import cost_table, depth_table, frontier_table, quality_table, stability_table
+from reports.tables.depth import depth_table
+from reports.tables.erasures import cost_table, frontier_table, quality_table, stability_table
 from tests.reports.conftest import PartOf, changed, first_row, searched, stable, unlearning_record
 
 

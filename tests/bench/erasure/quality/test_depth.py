@@ -15,7 +15,7 @@ from bench.erasure.quality.depth import DRAWS, SHOTS, NoProbeError, depth, depth
 from bench.profiles import Preprocessing
 from bench.workloads.images.prepare import Means, prepare
 from bench.workloads.images.samples import ImageData, PerClass, RawData
-from bench.workloads.splits import split
+from bench.workloads.splits import Split, split
 from zo_core.ascent.tail import head
 
 ErasureOf = Callable[[str], Erasure]
@@ -186,10 +186,24 @@ def test_a_convolution_is_given_the_mean_over_positions(erasure: Erasure) -> Non
     assert torch.allclose(seen, images.double().mean((2, 3)), atol=1e-6)
 
 
-def test_without_a_class_there_is_nothing_to_probe(erasure_of: ErasureOf) -> None:
-    erasure = erasure_of("random:0.1")
-    assert depth(erasure, erasure.original) == (None, "no class is forgotten")
-    assert depth_at(erasure, erasure.original, 5) is None
+def test_without_a_class_the_samples_themselves_are_asked_about(erasure: Erasure) -> None:
+    """Each sample lights a pixel of its class, but those to be forgotten one of another class: a probe that has not
+    been fitted to them is wrong on every one, and would be right on most had it seen them.
+    """
+    labels = labels_of(30)
+    forget = torch.arange(0, len(labels), 10)
+    lit = torch.eye(len(CLASSES))[labels]
+    lit[forget] = torch.eye(len(CLASSES))[(labels[forget] + 1) % len(CLASSES)]
+    drawing = torch.Generator().manual_seed(0)
+    train = lit.reshape(-1, 1, 2, 2) + 0.01 * torch.randn(len(labels), 1, 2, 2, generator=drawing)
+    kept = torch.ones(len(labels), dtype=torch.bool)
+    kept[forget] = False
+    parts = Split(forget, kept.nonzero().flatten(), torch.arange(4), torch.arange(4), None)
+    asked = replace(of(erasure, data_of(train, train, labels, labels)), split=parts)
+    assert recovered(asked, Flat(4), (5, 20)) == [0, 0]
+    assert depth_at(asked, Flat(4), 5) is None  # no search is held to it
+    (probe, *_), _ = depth(replace(asked, original=Flat(4), retrained_model=None), Flat(4))
+    assert (probe.model, probe.original, probe.retrained) == (0, 0, None)
 
 
 def test_without_test_data_of_the_class_neither(erasure: Erasure) -> None:

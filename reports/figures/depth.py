@@ -1,0 +1,97 @@
+"""The figures of how deep an erasure went: outputs against features, and what comes back by fine-tuning."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.record import SHOTS
+from reports.data.arms import RETRAIN
+from reports.data.glossary import RELEARNING
+from reports.figures.panels import Drawing, arm_lines, line_legend, marker_legend, panels, span, titled
+from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
+
+ENDS = {"original": ":", RETRAIN: "-"}  # and the lines that mark them
+
+
+def features(points: pd.DataFrame) -> Drawing | None:
+    """ToW, which sees outputs, against what a probe finds in the features; an arm a mark, one panel a setting."""
+    if points.empty:
+        return None
+    style = arm_style(points["method"])
+    settings = list(points["setting"].unique())
+    figure, places = panels(len(settings), height=3.3, across=2)
+    for axes, setting in zip(places, settings, strict=True):
+        _features_panel(axes, points[points["setting"] == setting], style)
+        titled(axes, setting)
+    marker_legend(figure, style)
+    return Drawing(
+        "Forgotten in outputs, and in features",
+        f"ToW at completion against what a probe of {SHOTS} samples a class finds of the forgotten: means and ranges "
+        f"over {span(points['n'])} seeds. Right is better in outputs, and nearer to the line of {RETRAIN} is better in "
+        "features. An arm on the dotted line, the original's, has hidden what it was to forget and forgotten nothing.",
+        "ToW against a probe's accuracy on the forgotten, one panel a setting, one mark an arm, with lines for the "
+        "original and Retrain.",
+        figure,
+    )
+
+
+def _features_panel(axes: Axes, points: pd.DataFrame, style: ArmStyle) -> None:
+    for _, point in points.iterrows():
+        arm = str(point["method"])
+        across, along = (
+            [[point[name] - point[f"{name} low"]], [point[f"{name} high"] - point[name]]] for name in ("tow", "probe")
+        )
+        axes.errorbar(
+            point["tow"],
+            point["probe"],
+            xerr=across,
+            yerr=along,
+            color=style.palette[arm],
+            marker=style.markers[arm],
+            linestyle="",
+            elinewidth=0.8,
+        )
+    for name, mean in (("original", points["original"].mean()), (RETRAIN, points["retrained"].mean())):
+        axes.axhline(mean, color=QUIET, linestyle=ENDS[name], linewidth=1, zorder=0)
+        axes.annotate(
+            name, (0, mean), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points", color=QUIET
+        )
+    axes.set(xlabel="ToW at T* (1 is Retrain)", ylabel="probe finds (%)")
+
+
+def relearning(curves: pd.DataFrame) -> Drawing | None:
+    """Accuracy on the forgotten by steps of fine-tuning: a row a setting, a panel a number of shots, a line an arm."""
+    if curves.empty:
+        return None
+    curves = curves.assign(method=curves["whose"])
+    style = arm_style(curves["method"])
+    settings, shots = list(curves["setting"].unique()), sorted(curves["shots"].unique())
+    figure = Figure(figsize=(8.2, 0.6 + 2.7 * len(settings)), layout="constrained")
+    rows = figure.subplots(len(settings), len(shots), squeeze=False, sharey="row")
+    for row, setting in zip(rows, settings, strict=True):
+        for axes, count in zip(row, shots, strict=True):
+            of_panel = curves[(curves["setting"] == setting) & (curves["shots"] == count)]
+            if of_panel.empty:
+                axes.axis("off")
+                continue
+            _relearning_panel(axes, of_panel, style)
+            titled(axes, f"{setting}: {count} shots" if axes is row[0] else f"{count} shots")
+        row[0].set_ylabel("accuracy on the forgotten (%)")
+    line_legend(figure, style)
+    return Drawing(
+        "What comes back by fine-tuning",
+        f"{RELEARNING} Means over {span(curves['n'])} seeds. What comes back sooner than in {RETRAIN} was still there.",
+        "Accuracy on what was forgotten against steps of fine-tuning, one row a setting, one panel a number of "
+        "samples.",
+        figure,
+    )
+
+
+def _relearning_panel(axes: Axes, curves: pd.DataFrame, style: ArmStyle) -> None:
+    arm_lines(axes, curves, "step", "accuracy", style, linewidth=1.5, legend=False)
+    steps = sorted(curves["step"].unique())
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xticks(steps, [f"{step}" for step in steps])
+    axes.minorticks_off()
+    axes.set(xlabel="steps of fine-tuning", ylabel="")
+    axes.axvline(0, color=FAINT, linewidth=0.5, zorder=0)
