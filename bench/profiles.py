@@ -3,7 +3,7 @@
 import tomllib
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -33,10 +33,17 @@ def _ascending(values: list[int]) -> list[int]:
     return values
 
 
+def _some_of_each(value: Any) -> int | tuple[int, int]:
+    numbers = list(value) if isinstance(value, list | tuple) else [0, value]
+    if len(numbers) != 2 or any(type(number) is not int for number in numbers) or not 0 <= numbers[0] < numbers[1]:
+        raise ValueError("give a number of samples, or [FROM, TO], two places counted from 0, the lower one first")
+    return (numbers[0], numbers[1]) if isinstance(value, list | tuple) else numbers[1]
+
+
 Distinct = AfterValidator(_all_different)
 Names = Annotated[list[str], Field(min_length=1), Distinct]
 BatchSizes = Annotated[list[Positive], Field(min_length=1), Distinct]
-Some = Positive | tuple[Annotated[int, Field(ge=0)], Positive]
+Some = Annotated[int | tuple[int, int], BeforeValidator(_some_of_each)]
 Caps = Annotated[list[Positive], AfterValidator(_ascending)]
 Tails = Annotated[list[Tail], Field(min_length=1), Distinct]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1), Distinct]
@@ -321,17 +328,6 @@ class Profile(_Table):
     """what makes a verdict, said in advance"""
     tuned_by: str | None = None
     """the profile whose search found the learning rates, if that is not this one"""
-
-    @model_validator(mode="after")
-    def _takes_some_of_each_class(self) -> "Profile":
-        ranges = [self.train_per_class, self.test_per_class]
-        ranges += [] if self.tuning is None else [self.tuning.train_per_class, self.tuning.test_per_class]
-        empty = next((some for some in ranges if isinstance(some, tuple) and some[0] >= some[1]), None)
-        if empty is not None:
-            raise ValueError(
-                f"from {empty[0]} up to {empty[1]} there is no sample of a class: give the lower one first"
-            )
-        return self
 
     @model_validator(mode="after")
     def _runs_something(self) -> "Profile":

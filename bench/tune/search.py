@@ -79,13 +79,14 @@ def tunable(profile: Profile) -> list[str]:
 def without_requests(profile: Profile) -> Profile:
     """The profile with so many samples in the place of each list, drawn by the seeds for tuning."""
     plans = [
-        plan.model_copy(update={"scenarios": list(dict.fromkeys(map(_as_random, plan.scenarios)))})
+        plan.model_copy(update={"scenarios": list(dict.fromkeys(map(tried_as, plan.scenarios)))})
         for plan in profile.unlearning
     ]
     return profile.model_copy(update={"unlearning": plans})
 
 
-def _as_random(scenario: str) -> str:
+def tried_as(scenario: str) -> str:
+    """What a search forgets for a scenario: another request of as many samples in the place of a list."""
     kind, _, value = scenario.partition(":")
     return f"random:{len(read_list(Path(value)))}" if kind == "files" else scenario
 

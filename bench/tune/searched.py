@@ -6,7 +6,7 @@ from bench.profiles import Profile
 from bench.record import Case, Searched
 from bench.tune.choice import scored
 from bench.tune.file import Plan, read_tuning
-from bench.tune.search import Trial, tunable
+from bench.tune.search import Trial, tried_as, tunable
 
 Point = tuple[str, float, float | None, int, str]  # arm, learning rate, eps, batch size, tail
 
@@ -38,7 +38,7 @@ def _is_of(trial: Trial, case: Case, plans: list[Plan]) -> bool:
     if trial.plan >= len(plans):  # a file of a version that did not say
         return False
     tried = (*plans[trial.plan], trial.scenario)
-    same = tried == (case.model, case.dataset, case.image_size, case.dtype, case.scenario)
+    same = tried == (case.model, case.dataset, case.image_size, case.dtype, tried_as(str(case.scenario)))
     return same and (case.batch_tuned or trial.batch_size == case.batch_size)
 
 

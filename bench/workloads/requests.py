@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from bench.base.paths import PROFILES
 from bench.record import Erased, Sample
 from bench.workloads.images.samples import ImageData
 from zo_core.edge.device.forget_set import listed
@@ -15,9 +16,13 @@ from zo_core.edge.words import some_of
 
 
 def read_list(path: Path) -> tuple[str, ...]:
-    """The paths in a list, as `zo_core.edge` reads it; raises ValueError, which says `files:` as profiles do."""
+    """The paths in a list, as `zo_core.edge` reads it; raises ValueError, which says `files:` as profiles do.
+
+    It counts from where the command is run; one that is not there may come with the suite, beside its profiles.
+    """
+    ours = PROFILES / path
     try:
-        return listed(path)
+        return listed(ours if not path.exists() and ours.is_file() else path)
     except ValueError as error:
         raise ValueError(f"files:{error}") from None
 

@@ -157,7 +157,7 @@ class Claim:
 MEMORY = f"Much less memory: {ZEROTH} peaks below {{memory_ratio:g}} of {FIRST}"
 QUALITY = (
     f"Competitive unlearning: at completion, the ToW of {ZEROTH} is less than {{tow_margin:g}} below that of {FIRST}, "
-    "and what a probe finds in its features is less than {depth_margin:g} points farther from Retrain's"
+    "and a probe of its features less than {depth_margin:g} points farther from Retrain's"
 )
 STABILITY = f"More stability after completion: {ZEROTH} keeps the retain set longer than {FIRST}"
 

@@ -106,7 +106,7 @@ def test_the_quick_profile_is_what_the_issue_promises() -> None:
         (
             "epochs = 1",
             "epochs = 1\nepoch = 2",
-            r"unknown key 'unlearning.0.training.epoch'; choose from: batch_size, e",
+            r"unknown key 'unlearning.0.training.epoch'; choose from: batch_size, channels_last, crop, decay, dtype, e",
         ),
         ("seeds = [0, 1]", "seeds = [18446744073709551616]", "unlearning.0.seeds.0"),
         ("seeds = [0, 1]", "seeds = [1, 1]", "1 stands there more than once"),
@@ -119,12 +119,17 @@ def test_the_quick_profile_is_what_the_issue_promises() -> None:
         (
             "{ lr = 1e-3 }",
             "{ lr = 1e-3, epsilon = 1 }",
-            "'unlearning.0.hyperparameters.fo-ga.epsilon'; choose from: batch_size, eps, lr, tail",
+            "'unlearning.0.hyperparameters.fo-ga.epsilon'; choose from: batch_size, channels_last, crop, decay, "
+            "dtype, eps, lr, tail",
         ),
         ("{ lr = 1e-3 }", "1e-3", "unlearning.0.hyperparameters.fo-ga: "),
         ("{ lr = 1e-3 }", "{ lr = 1e-3, eps = 0 }", "unlearning.0.hyperparameters.fo-ga.eps: .* greater than 0"),
         ("batch_sizes = [8]", "batch_size = 8", "'unlearning.0.batch_size'; choose from: batch_sizes, dataset"),
-        ("window_s = 1.0", "window_s = 1.0\ntrain_per_class = 0", "train_per_class: .* greater than 0"),
+        (
+            "window_s = 1.0",
+            "window_s = 1.0\ntrain_per_class = 0",
+            r"train_per_class: give a number of samples, or \[FROM, TO\]",
+        ),
     ],
 )
 def test_a_bad_profile_is_told_in_one_line(write, old: str, new: str, words: str) -> None:

@@ -31,8 +31,13 @@ class Galleries:
 
     @cached_property
     def erasures(self) -> dict[str, Part]:
-        """Those that the verdicts rest on, by what was unlearned."""
-        return {"photographs": self.images, "digits": self.digits, "edge": self.edge}
+        """Those of every arm, by what was unlearned."""
+        return {"photographs": self.images, "digits": self.digits}
+
+    @cached_property
+    def judged(self) -> dict[str, Part]:
+        """Those that the verdicts rest on: on torch, and on an engine, too."""
+        return self.erasures | {"digits on the edge": self.edge}
 
     @cached_property
     def everything(self) -> dict[str, Part]:

@@ -85,18 +85,19 @@ def verdicts(galleries: Galleries) -> Iterator[str]:
     """A sentence a claim: where it holds, where not, and where that is not shown, on torch and on an engine."""
     for place, claim in enumerate(galleries.digits.claims):
         found: defaultdict[str, defaultdict[Verdict, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for part in galleries.erasures.values():
+        for part in galleries.judged.values():
             own = part.claims[place] if part.claims else Claim(claim.statement, ())
             for setting in dict.fromkeys(test.setting for test in own.tests):
                 tests = tuple(test for test in own.tests if test.setting == setting)
-                found[tests[0].engine][Claim(claim.statement, tests).verdict].append(setting)
+                where = setting.replace(f" {tests[0].engine}", "", 1)
+                found[tests[0].engine][Claim(claim.statement, tests).verdict].append(where)
         said = "; ".join(f"on {engine} {_where(places)}" for engine, places in found.items())
         yield f"- **{claim.title}** ({claim.rule}): {said}."
 
 
 def _where(places: Mapping[Verdict, Sequence[str]]) -> str:
     """The settings in which a claim holds, and so on."""
-    words = {"supported": "it **holds** for", "not supported": "it does **not** for", "not shown": "**not shown** for"}
+    words = {"supported": "**holds** for", "not supported": "does **not** for", "not shown": "**not shown** for"}
     return ", ".join(f"{words[verdict]} {listed(places[verdict])}" for verdict in VERDICTS if places.get(verdict))
 
 

@@ -11,7 +11,7 @@ from reports.figures import style
 from reports.page.readme import sentences, tables
 from reports.page.readme.galleries import FOLDER, Galleries, read_galleries
 from reports.page.readme.headline import headline
-from reports.tables import engines, erasures, machine, side_by_side, steps
+from reports.tables import depth, engines, erasures, machine, side_by_side, steps
 
 README, GALLERY = FOLDER.parent.parent / "README.md", FOLDER / "README.md"
 PICTURE = FOLDER / "headline.png"
@@ -58,6 +58,7 @@ def _gallery(galleries: Galleries) -> str:
         sentences=sentences,
         tables=tables,
         steps=steps,
+        depth=depth,
         erasures=erasures,
         side_by_side=side_by_side,
         engines=engines,

@@ -21,8 +21,8 @@ from tests.reports.conftest import PartOf, Write, changed, shown, stable, unlear
 
 MEMORY = "Much less memory: zo-ga peaks below 0.5 of fo-ga"
 QUALITY = (
-    "Competitive unlearning: at completion, the ToW of zo-ga is less than 0.05 below that of fo-ga, and what a probe "
-    "finds in its features is less than 3 points farther from Retrain's"
+    "Competitive unlearning: at completion, the ToW of zo-ga is less than 0.05 below that of fo-ga, and a probe of its "
+    "features less than 3 points farther from Retrain's"
 )
 
 

@@ -371,8 +371,8 @@ def test_what_the_network_still_knows_is_said_beside_both_ends(part_of: PartOf) 
             records.append(record.model_copy(update={"quality": quality}))
     (sentence,) = of(part_of, records).evidence
     assert sentence.endswith(
-        "; a linear probe from 20 samples a class, which finds 83.0 % of the forgotten in the original's features, finds "
-        "72.0 % after zo-ga, 74.0 % after fo-ga and 40.0 % after retrain."
+        "; a linear probe from 20 samples a class, which finds 83.0 % of the forgotten in the original's features, "
+        "finds 72.0 % after zo-ga, 74.0 % after fo-ga and 40.0 % after retrain."
     )
 
 
