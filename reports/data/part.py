@@ -163,12 +163,17 @@ class Part:
     @cached_property
     def relearned(self) -> pd.DataFrame:
         """How accuracy on the forgotten comes back, after each arm in each setting."""
-        return relearning_curves(self.relearning)
+        return relearning_curves(self._of_done(self.relearning))
 
     @cached_property
     def margin_gaps(self) -> pd.DataFrame:
         """How far forgotten samples are from where Retrain has them, after each arm in each setting."""
-        return margin_gaps(self.margins)
+        return margin_gaps(self._of_done(self.margins))
+
+    def _of_done(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the runs that completed with something to forget."""
+        keys = ["setting", "method", "seed"]
+        return rows.merge(self.done[keys].drop_duplicates(), on=keys)
 
     @cached_property
     def pareto_points(self) -> pd.DataFrame:

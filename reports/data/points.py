@@ -90,7 +90,11 @@ def relearning_curves(rows: pd.DataFrame) -> pd.DataFrame:
     both = [ends.assign(whose=name, accuracy=ends[end]) for name, end in (("original", ENDS[1]), (RETRAIN, ENDS[2]))]
     every = pd.concat([*both, models])[[*keys, "whose", "seed", "accuracy"]].astype({"accuracy": float})
     means = every.dropna().groupby([*keys, "whose"], sort=False)["accuracy"].agg(["mean", "count"]).reset_index()
-    return means.rename(columns={"mean": "accuracy", "count": "n"})
+    in_order = means.assign(
+        place=means["setting"].map({name: place for place, name in enumerate(rows["setting"].unique())})
+    )
+    named = in_order.sort_values(["place", "shots"], kind="stable").drop(columns="place")
+    return named.rename(columns={"mean": "accuracy", "count": "n"})
 
 
 def margin_gaps(rows: pd.DataFrame) -> pd.DataFrame:

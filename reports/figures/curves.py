@@ -86,7 +86,8 @@ def median_run(curves: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _in_time(curves: pd.DataFrame, title: str, columns: Sequence[str]) -> Drawing | None:
-    curves = curves[curves["relative_step"] <= MOST_TIME]
+    before = curves.groupby(["setting", "method", "seed"])["relative_step"].shift(fill_value=0)
+    curves = curves[before < MOST_TIME]
     if curves.empty:
         return None
     logarithmic = " The loss axis is logarithmic." if "forget_loss" in columns else ""
@@ -134,7 +135,7 @@ def _panel(axes: Axes, curves: pd.DataFrame, column: str, against: Against, styl
         axes.set_yscale("log")
     axes.autoscale_view()
     if in_time:
-        axes.set_xlim(0, None)
+        axes.set_xlim(0, MOST_TIME)
     for axis, logarithmic in ((axes.xaxis, against.logarithmic), (axes.yaxis, column in LOSSES)):
         if logarithmic:
             plain_numbers(axis)

@@ -8,7 +8,7 @@ from bench.record import SHOTS
 from reports.data.arms import RETRAIN
 from reports.data.glossary import RELEARNING
 from reports.figures.panels import Drawing, arm_lines, line_legend, marker_legend, panels, span, titled
-from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
+from reports.figures.style import QUIET, ArmStyle, arm_style
 
 ENDS = {"original": ":", RETRAIN: "-"}  # and the lines that mark them
 
@@ -80,7 +80,8 @@ def relearning(curves: pd.DataFrame) -> Drawing | None:
     line_legend(figure, style)
     return Drawing(
         "What comes back by fine-tuning",
-        f"{RELEARNING} Means over {span(curves['n'])} seeds. What comes back sooner than in {RETRAIN} was still there.",
+        f"{RELEARNING} Means over {span(curves['n'])} seeds; the steps double from mark to mark. What comes back "
+        f"sooner than in {RETRAIN} was still there.",
         "Accuracy on what was forgotten against steps of fine-tuning, one row a setting, one panel a number of "
         "samples.",
         figure,
@@ -88,10 +89,8 @@ def relearning(curves: pd.DataFrame) -> Drawing | None:
 
 
 def _relearning_panel(axes: Axes, curves: pd.DataFrame, style: ArmStyle) -> None:
-    arm_lines(axes, curves, "step", "accuracy", style, linewidth=1.5, legend=False)
-    steps = sorted(curves["step"].unique())
-    axes.set_xscale("symlog", linthresh=1)
-    axes.set_xticks(steps, [f"{step}" for step in steps])
-    axes.minorticks_off()
+    steps = sorted(curves["step"].unique())  # 0, 1, 2, 4, ...: as far apart as their logarithms, but for the first
+    apart = curves.assign(place=curves["step"].map(steps.index))
+    arm_lines(axes, apart, "place", "accuracy", style, linewidth=1.5, legend=False)
+    axes.set_xticks(range(len(steps)), [f"{step}" for step in steps])
     axes.set(xlabel="steps of fine-tuning", ylabel="")
-    axes.axvline(0, color=FAINT, linewidth=0.5, zorder=0)

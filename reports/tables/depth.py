@@ -57,7 +57,7 @@ def relearning_table(part: Part) -> Table | None:
         f"{RELEARNING} Means over the seeds, in percent, after so many steps. What comes back sooner than in "
         f"{RETRAIN}, which never knew it, was still there."
     )
-    columns = ("setting", "model", "shots", "seeds", *(f"{step} steps" for step in steps))
+    columns = ("setting", "model", "shots", "seeds", *(f"after {step}" for step in steps))
     return Table("What comes back by fine-tuning", note, columns, rows)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from bench.base.paths import PROFILES
 from bench.profiles import load_profile
+from bench.tune.search import tried_as
 from bench.tune.searched import searched
 
 KEYS = ["setting", "method", "lr", "eps", "batch_size", "tail"]
@@ -45,6 +46,13 @@ def test_a_search_says_nothing_of_another_erasure() -> None:
     ):
         other = profile.model_copy(update={"unlearning": [plan.model_copy(update=change)]})
         assert searched("images", other) == ()
+
+
+def test_what_was_tried_for_a_list_is_of_the_list() -> None:
+    """A search forgets other requests of as many samples: the points are there, in the setting of the list."""
+    listed = tried_as("files:photographs.request.txt")
+    assert listed == "random:25"
+    assert tried_as("class:3") == "class:3"
 
 
 def test_without_a_search_there_are_no_points() -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import pytest
 
 from bench.arms.table import lend
 from bench.base.paths import ROOT
+from bench.erasure.erasure import Erasure
 from bench.profiles import Tuned, TuningPlan, load_profile
 from bench.record import Case
+from bench.run.materials import profile_library
 from bench.run.preflight import check_hyperparameters
 from bench.tune.__main__ import main
 from bench.tune.choice import choose, doubts, scores, standard_failed
 from bench.tune.file import tuning_costs
-from bench.tune.search import Point, Trial, grid, too_low, tunable
+from bench.tune.search import Pilot, Point, Trial, grid, pilots_of, too_low, tunable
+from tests.bench.conftest import PROFILE as PROFILE_OF_TESTS
 
 PROFILE = """description = "small"  # and this stays
 dataset = "digits"
@@ -288,6 +292,30 @@ def test_the_choice_goes_into_the_profile_and_the_grid_beside_it(profile: Path) 
     kept = [line for line in PROFILE.splitlines() if line not in text.splitlines()]
     assert kept == []
     assert "fo-ga = { lr = 0.03 }" in text
+
+
+def test_an_arm_is_tried_for_the_plans_that_have_it(erasure_of: Callable[[str], Erasure]) -> None:
+    """Or one that borrows from it; an arm that no plan has is tried for all of them."""
+    first, second = (
+        PROFILE_OF_TESTS.unlearning[0].model_copy(update={"scenarios": [scenario], "methods": methods})
+        for scenario, methods in (("class:3", ["fo-ga", "fo-ga-matched"]), ("random:0.1", ["retrain", "salun"]))
+    )
+    profile = PROFILE_OF_TESTS.model_copy(update={"unlearning": [first, second]})
+    erasures = [Pilot(0, erasure_of("class:3")), Pilot(1, erasure_of("random:0.1"))]
+    wanted = {arm: [pilot.plan for pilot in pilots_of(arm, profile, erasures)] for arm in ("zo-ga", "salun", "zo-sign")}
+    assert wanted == {"zo-ga": [0], "salun": [1], "zo-sign": [0, 1]}
+
+
+def test_a_search_may_be_kept_to_a_part_of_the_data(profile: Path) -> None:
+    """Runs on all of them otherwise: the second half of each class is for results."""
+    text = profile.read_text().replace("[tuning]\n", "[tuning]\ntrain_per_class = 20\ntest_per_class = 10\n")
+    profile.write_text(text)
+    loaded, scratch = load_profile(str(profile)), profile.parent
+    searched, run = (
+        profile_library(loaded, None, False, scratch, print, tuning)("digits", 8) for tuning in (True, False)
+    )
+    assert (len(searched.train), len(searched.test)) == (200, 100)
+    assert (len(run.train), len(run.test)) == (400, 360)
 
 
 @pytest.fixture

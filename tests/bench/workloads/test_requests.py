@@ -145,6 +145,17 @@ def test_more_than_a_class_may_be_asked_for(folder: Path) -> None:
     assert len(places(listed(folder, "\n".join(more)), data)) == COUNT + 1
 
 
+def test_a_list_may_come_with_the_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside its profiles, for whoever has none of that name where the command is run."""
+    monkeypatch.chdir(tmp_path)
+    ours = read_list(Path("photographs.request.txt"))
+    assert len(ours) == 25
+    (tmp_path / "photographs.request.txt").write_text("train/cat/1.png\n")
+    assert read_list(Path("photographs.request.txt")) == ("train/cat/1.png",)
+    with pytest.raises(ValueError, match=r"files:nowhere\.txt: No such file"):
+        read_list(Path("nowhere.txt"))
+
+
 def test_a_list_is_read_as_it_stands(tmp_path: Path) -> None:
     assert read_list(listed(tmp_path, "# no comment.png\nb c.png\n")) == ("# no comment.png", "b c.png")
 

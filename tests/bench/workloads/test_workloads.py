@@ -127,6 +127,16 @@ def test_a_subset_is_the_first_samples_of_each_class(train: int | None, test: in
     assert some.classes == whole.classes
 
 
+def test_a_subset_may_begin_at_another_place_of_each_class() -> None:
+    """Parts of each class that follow one another are apart, and together the whole."""
+    first, rest = (library(per_class=PerClass((start, end), 5))("digits", 8) for start, end in ((0, 40), (40, 1000)))
+    whole = digits()
+    assert first.train.labels.bincount().tolist() == [40] * 10
+    assert len(first.train) + len(rest.train) == len(whole.train)
+    assert first.train.names == library(per_class=PerClass(40, 5))("digits", 8).train.names
+    assert sorted(first.train.names + rest.train.names) == sorted(whole.train.names)
+
+
 def test_each_data_set_of_a_library_is_loaded_once() -> None:
     one = library()
     assert one("digits", 8) is one("digits", 8)

@@ -2,6 +2,9 @@
 
 import random
 
+import pytest
+
+from bench.record import Probe, Record
 from tests.reports.conftest import MIB, PartOf, changed, searched, unlearning_record
 
 
@@ -73,3 +76,19 @@ def test_what_completed_in_some_pilot_runs_alone_is_no_point(part_of: PartOf) ->
 def test_without_erasures_or_a_retrain_there_is_no_frontier(part_of: PartOf) -> None:
     assert part_of([changed(unlearning_record("zo-ga", 0), "quality.tow", None)]).frontier.empty
     assert part_of([unlearning_record("zo-ga", 0, completed=None)]).frontier.empty
+
+
+def test_what_is_known_in_outputs_and_in_features_are_means_of_the_seeds(part_of: PartOf) -> None:
+    def record(arm: str, seed: int, tow: float, found: float) -> Record:
+        depth = (Probe(shots=20, model=found, original=80.0 + seed, retrained=50.0 - seed),)
+        made = changed(unlearning_record(arm, seed), "quality.tow", tow)
+        assert made.quality is not None
+        return made.model_copy(update={"quality": made.quality.model_copy(update={"depth": depth})})
+
+    records = [record("zo-ga", seed, 0.5 + 0.2 * seed, 60.0 + 4 * seed) for seed in (0, 1)]
+    records += [record("retrain", 0, 1.0, 50.0)]  # is a line, and no mark
+    (point,) = part_of(records).feature_points.to_dict("records")
+    assert (point["method"], point["n"]) == ("zo-ga", 2)
+    assert [point[name] for name in ("tow", "tow low", "tow high")] == pytest.approx([0.6, 0.5, 0.7])
+    assert [point[name] for name in ("probe", "probe low", "probe high")] == [62.0, 60.0, 64.0]
+    assert (point["original"], point["retrained"]) == (80.5, 49.5)

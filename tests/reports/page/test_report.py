@@ -167,7 +167,10 @@ def without(record: Record, *parts: str) -> Record:
     ("records", "said"),
     [
         ([without(step_record("zo-ga", 1), "time", "energy")], {"step-time", "step-energy", *UNMEASURED}),
-        ([unlearning_record("zo-ga", 0)], {"completion-cost", "quality-gaps", "features", "relearning", "other-loss-curves"}),
+        (
+            [unlearning_record("zo-ga", 0)],
+            {"completion-cost", "quality-gaps", "features", "relearning", "other-loss-curves"},
+        ),
         ([unlearning_record("salun", 0, None)], {pair.name for pair in ERASURE_FIGURES}),
         ([step_record("zo-ga", 1)], UNMEASURED),
     ],

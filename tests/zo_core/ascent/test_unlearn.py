@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from zo_core import ZOSGD, cross_entropy, geometric_steps, take_step, unlearn
+from zo_core.ascent.plan import steps_after
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -137,6 +138,34 @@ def test_a_loss_that_is_not_finite_ends_the_run(model: nn.Module, zeroth_order: 
     )
     assert trajectory.diverged == 3
     assert trajectory.steps == (0, 1, 2)
+
+
+@pytest.mark.parametrize("completed", [1, 3, 49, 50, 99, 100, 137, 1000, 10**6])
+def test_just_after_completion_a_run_is_looked_at_more_often(completed: int) -> None:
+    """At most 0.02 T* apart, or a step, until 1.2 T*; ascending, and from there as anywhere."""
+    steps = [step for step, _ in zip(steps_after(completed, 1.1), range(200), strict=False)]
+    assert steps[0] > completed
+    close = [completed, *(step for step in steps if step <= 1.2 * completed)]
+    assert all(0 < after - before <= max(1, 0.02 * completed) for before, after in pairwise(close))
+    beyond = [step for step in steps if step > 1.2 * completed][1:]
+    assert all(before < after <= 1.1 * before + 1 for before, after in pairwise(beyond))
+    assert steps[-1] > 3 * completed
+
+
+def test_after_completion_it_is_looked_at_where_it_is_said(model: nn.Module) -> None:
+    """T* is step 10; the steps of the former schedule that lie beyond it are left out."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    trajectory, _ = counting(
+        model,
+        optimizer,
+        completed=lambda n: n >= 8,
+        max_steps=100,
+        horizon=2.0,
+        evaluate_at=(5, 10, 15, 20),
+        evaluate_after=lambda completed: (completed + 1, completed + 3, completed + 12),
+    )
+    assert trajectory.completed == 10
+    assert trajectory.steps == (0, 5, 10, 11, 13, 22, 30)
 
 
 def test_geometric_steps_begin_one_by_one_and_then_grow_by_the_ratio() -> None:
