@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zo_core.optim import ZOSGD
     from zo_core.receipt import Receipt
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 __all__ = [
     "ZOSGD",
