@@ -11,7 +11,6 @@ from functools import cached_property
 import pandas as pd
 
 from bench.record import Rules, Run
-from reports.data.claims import BarTest, Claim, bar_tests, claims
 from reports.data.erasures import ArmRuns, arm_runs, completed, with_costs
 from reports.data.load import Results
 from reports.data.points import (
@@ -25,6 +24,8 @@ from reports.data.points import (
     relearning_curves,
 )
 from reports.data.side_by_side import CostTest, SideBySide, cost_tests, side_by_side
+from reports.data.verdicts.bars import BarTest, bar_tests
+from reports.data.verdicts.claims import Claim, claims
 
 DEFAULT_RESOLUTION = 1.05  # of a profile that does not say
 

@@ -10,7 +10,6 @@ import pandas as pd
 
 from bench.record import DEPTH_MARGIN
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
-from reports.data.claims import LEAST_SEEDS, BarTest, Claim
 from reports.data.glossary import listed
 from reports.data.part import Part
 from reports.data.side_by_side import (
@@ -27,6 +26,9 @@ from reports.data.side_by_side import (
     CostTest,
     Figure,
 )
+from reports.data.verdicts.bars import BarTest
+from reports.data.verdicts.claims import Claim
+from reports.data.verdicts.interval import LEAST_SEEDS
 from reports.tables.side_by_side import COST_BARS, TITLE, Compared, compared, not_compared
 from reports.tables.steps import BARS
 from reports.tables.table import anchor, range_text

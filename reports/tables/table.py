@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import pandas as pd
 
-from reports.data.claims import Interval
+from reports.data.verdicts.interval import Interval
 
 MISSING = "n/a"
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from reports.data.arms import FIRST, MATCHED, ZEROTH
-from reports.data.claims import Claim, Verdict
 from reports.data.glossary import image_sizes, listed
 from reports.data.load import CAPS, ENDS, caps_of, value_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
+from reports.data.verdicts.claims import Claim, Verdict
 from reports.page.readme.galleries import Galleries
 from reports.page.readme.headline import first_setting, on_engines
 from reports.tables.engines import ENGINE
@@ -42,12 +42,12 @@ def _hidden(part: Part, setting: str) -> str:
     known = points[points["setting"] == setting].set_index("method")
     if not {HEAD, ZEROTH} <= set(known.index):
         return ""
-    found = (number(known["probe"][arm], ".0f") for arm in (HEAD, ZEROTH))
-    ends = (number(known[end][ZEROTH], ".0f") for end in ENDS[1:])
+    head, ours = (number(known["probe"][arm], ".0f") for arm in (HEAD, ZEROTH))
+    original, retrained = (number(known[end][ZEROTH], ".0f") for end in ENDS[1:])
     return (
-        ", but has forgotten nothing: a probe finds {} % of the class in its features, in those of `zo-ga` {}, in the "
-        "original's {}, in Retrain's {}"
-    ).format(*found, *ends)
+        f", but leaves the features as they were: a probe finds {head} % of the class in them, in those of `{ZEROTH}` "
+        f"{ours}, in the original's {original}, in Retrain's {retrained}"
+    )
 
 
 def caption(galleries: Galleries) -> str:

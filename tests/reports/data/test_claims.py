@@ -11,9 +11,12 @@ import pytest
 from scipy import stats
 
 from bench.record import Probe, Record, Rules, StepBar
-from reports.data.claims import STABILITY, Claim, bar_tests, t_interval
 from reports.data.load import load
 from reports.data.part import parts
+from reports.data.verdicts.bars import bar_tests
+from reports.data.verdicts.claims import Claim
+from reports.data.verdicts.interval import t_interval
+from reports.data.verdicts.statistic import STABILITY
 from reports.page.summary import findings
 from reports.page.write import write_report
 from reports.tables.steps import bar_table

@@ -1,0 +1,1 @@
+"""Verdicts by rules that were fixed before the run: intervals, what is looked at, claims, and bars."""
