@@ -13,7 +13,10 @@ from bench.record import TWO_FORWARDS, Case, Dtype, Engine, ErasureBar, PeakBar,
 T = TypeVar("T")
 
 MOST_THREADS = 1024
-SHARED = ("weights", "retrained", "retrain", "target_accuracy")  # by the unlearning tables of a setting
+SHARED = (  # by the unlearning tables of a setting, whatever they run on
+    *("weights", "retrained", "retrain", "training", "target_accuracy", "train_mode"),
+    *("retain_evaluated", "followed_on", "resolution", "horizon"),
+)
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -202,7 +205,8 @@ class UnlearningPlan(_Table):
     """how many samples of the retain set an evaluation looks at, the same for all arms of a seed; all if not given"""
     followed_on: Positive | None = None
     """how many samples of each of forget, retain and test set an evaluation along the way looks at, the same for all
-    arms of a seed, by which T* is found; as many as at the end if not given"""
+    arms of a seed, by which T* is found; from T* on, of the retain set as many as in the end; as many as in the end of
+    all if not given"""
     train_mode: bool = False
     """have the model in train mode, with dropout and moving batch norm; dropout draws by the case's seed"""
     dtype: Dtype = "float32"
@@ -403,11 +407,13 @@ class Profile(_Table):
 
     @model_validator(mode="after")
     def _has_one_request_a_setting(self) -> "Profile":
-        """Arms and seeds of a setting are compared and averaged, so they start from the same model to the same end."""
+        """Arms, seeds and engines of a setting are compared, so they start from the same model to the same end, and are
+        looked at alike.
+        """
         plans: dict[str | None, UnlearningPlan] = {}
         for plan in self.unlearning:
             for case in self._cases_of(plan):
-                first = plans.setdefault(case.setting, plan)
+                first = plans.setdefault(case.model_copy(update={"engine": "torch"}).setting, plan)
                 other = next((name for name in SHARED if getattr(plan, name) != getattr(first, name)), None)
                 if other is not None:
                     raise ValueError(f"unlearning: two tables of {case.setting} differ in {other}: make two profiles")

@@ -30,7 +30,6 @@ from zo_core.receipt import Receipt
 T = TypeVar("T")
 
 CHANGE_TRAINING = "change [unlearning.training] in the profile"
-JUDGED, FOLLOWED = "judged", "followed"  # names of what is known of the original and Retrain
 FEW, TELLING = 20, 5.0  # samples, and points between what a model has seen and what it has not, that tell something
 
 
@@ -77,6 +76,7 @@ class Erasure:
             `target_accuracy` has it.
         evaluate: looks at a model; distance counts from `original`.
         follow_by: looks at it along the way, at fewer samples if the profile says so; T* is found by it.
+        watch_by: looks at it from T* on, at as many of the retain set as `evaluate`.
         known: what was found out about `original` and `retrained_model`, for all arms of a seed; see `of_ends`.
         hyperparameters: what the arm is run with; None for an arm that takes no steps.
     """
@@ -93,6 +93,7 @@ class Erasure:
     target: float
     evaluate: Evaluator
     follow_by: Evaluator
+    watch_by: Evaluator
     hyperparameters: Hyperparameters | None
     known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -166,11 +167,7 @@ class Erasure:
         Args:
             name: of what is looked for.
         """
-        if name not in self.known:
-            retrained = self.retrained_model
-            self.known[name] = look(self.original), None if retrained is None else look(retrained)
-        found: tuple[T, T | None] = self.known[name]
-        return found
+        return _once(self.known, name, look, self.original, self.retrained_model)
 
     @property
     def rate(self) -> Rate | None:
@@ -215,8 +212,8 @@ class Erasure:
                 model,
                 arm.optimizer,
                 track(arm.batches),
-                evaluate=lambda: self.follow_by(model),
-                completed=lambda seen: seen.finite and seen.forget_accuracy <= self.target,
+                evaluate=self._following(model),
+                completed=self._complete,
                 max_steps=self.plan.max_steps,
                 horizon=horizon,
                 objective=arm.objective,
@@ -228,6 +225,23 @@ class Erasure:
         if whole is None and arm.forwards is None and self._tail != "all":
             whole = uncut(self.original)
         return Followed(trajectory, self._spent(arm, trajectory.diverged or trajectory.steps[-1]), whole)
+
+    def _complete(self, seen: Evaluation) -> bool:
+        return seen.finite and seen.forget_accuracy <= self.target
+
+    def _following(self, model: nn.Module) -> Callable[[], Evaluation]:
+        """Looks at the model along the way; from completion on, more closely at what is to be kept."""
+        look = self.follow_by
+
+        def looked() -> Evaluation:
+            nonlocal look
+            seen = look(model)
+            if look is self.watch_by or not self._complete(seen):
+                return seen
+            look = self.watch_by
+            return look(model) if self.watch_by is not self.follow_by else seen
+
+        return looked
 
     def erase(self, model: nn.Module, steps: int) -> Taken:
         """Just the steps, nothing evaluated; `model` is a fresh one and is changed."""
@@ -309,15 +323,16 @@ def prepare_erasure(case: Case, materials: Materials) -> Erasure:
     judged = parts.evaluating(plan.retain_evaluated, case.seed)
     evaluate = Evaluator(data, judged, original.model, case.batch_size)
     some = judged.following(plan.followed_on, case.seed)
-    follow_by = evaluate if some is judged else Evaluator(data, some, original.model, case.batch_size)
+    follow_by, watch_by = evaluate, evaluate
+    if some is not judged:
+        follow_by, watch_by = (
+            Evaluator(data, parts, original.model, case.batch_size)
+            for parts in (some, replace(some, retain=judged.retain))
+        )
     known = materials.known_of(case)
-    for name, look in ((JUDGED, evaluate), (FOLLOWED, follow_by)):
-        if name not in known:
-            again = look is evaluate and JUDGED in known
-            known[name] = (
-                known[JUDGED] if again else (look(original.model), look(retrained.model) if retrained else None)
-            )
-    started, reference = known[JUDGED]
+    ends = original.model, retrained.model if retrained else None
+    started, reference = _once(known, "judged", evaluate, *ends)
+    followed = _once(known, "judged" if follow_by is evaluate else "followed", follow_by, *ends)
     return Erasure(
         case,
         plan,
@@ -328,12 +343,23 @@ def prepare_erasure(case: Case, materials: Materials) -> Erasure:
         retrained_model=retrained.model if retrained else None,
         retrained=reference,
         origins=Origins(original=original.source, retrained=retrained.source if retrained else None),
-        target=_target(plan, parts, known[FOLLOWED], chance=100 / len(data.classes)),
+        target=_target(plan, parts, followed, chance=100 / len(data.classes)),
         evaluate=evaluate,
         follow_by=follow_by,
+        watch_by=watch_by,
         hyperparameters=_hyperparameters(case, plan),
         known=known,
     )
+
+
+def _once(
+    known: dict[str, Any], name: str, look: Callable[[nn.Module], T], original: nn.Module, retrained: nn.Module | None
+) -> tuple[T, T | None]:
+    """What is seen in both; from what is `known`, if it was looked for before."""
+    if name not in known:
+        known[name] = look(original), None if retrained is None else look(retrained)
+    found: tuple[T, T | None] = known[name]
+    return found
 
 
 def _target(plan: UnlearningPlan, parts: Split, ends: tuple[Evaluation, Evaluation | None], chance: float) -> float:

@@ -20,7 +20,8 @@ from bench.erasure.quality.margins import margins
 from bench.erasure.quality.relearning import relearned
 from bench.erasure.stability import stability
 from bench.instruments.memory import peak_memory
-from bench.record import Case, Completion, Curve, Quality, Record, Rules, Stability
+from bench.profiles import Training
+from bench.record import Case, Completion, Curve, Dtype, Quality, Record, Rules, Stability
 from bench.run.suite import Suite
 from bench.workloads.training.lesson import learn
 from zo_core import Trajectory
@@ -128,11 +129,12 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any) -> Record
         learn(lesson, steps=timed)
         return lambda: spent
 
+    learn(lesson, steps=1)  # what only a first step takes is no part of the others
     cost = cost_to_completion(retrain, lambda: None, timed, case, suite, benchmark).of_steps(lesson.steps)
     memory, missing = peak_memory(suite.materials.stand_in(case))
     worth, forgotten = _quality(erasure, erasure.retrained_model)
     notes = {
-        "time": "retraining is timed as a whole: completion.seconds",
+        "time": "an erasure is timed as a whole: completion.seconds",
         "curve": "retraining does not start from the original model; its result is in quality",
         "stability": "retraining has no time after completion",
     }
@@ -148,10 +150,17 @@ def measure_retraining(erasure: Erasure, suite: Suite, benchmark: Any) -> Record
         energy=cost.energy,
         quality=worth,
         completion=cost.completion,
-        notes=missing | notes | forgotten | cost.notes,
+        notes=missing | notes | forgotten | _trained_otherwise(lesson.training, case.dtype) | cost.notes,
     )
     suite.save_model(record, erasure.retrained_model)
     return record
+
+
+def _trained_otherwise(training: Training, dtype: Dtype) -> dict[str, str]:
+    """Where Retrain's passes are not those of the erasures that its cost is beside."""
+    own = [] if training.dtype in (None, dtype) else [f"in {training.dtype}, where erasures run in {dtype}"]
+    own += ["with channels last"] if training.channels_last else []
+    return {"completion": f"its passes ran {' and '.join(own)}"} if own else {}
 
 
 def _quality(erasure: Erasure, model: nn.Module | None) -> tuple[Quality | None, dict[str, str]]:

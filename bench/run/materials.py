@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.base.progress import Progress
 from bench.instruments.stand_in import StandIn
-from bench.profiles import Profile
+from bench.profiles import SHARED, Profile
 from bench.record import Case, ModelFile
 from bench.workloads.datasets import Library, library
 from bench.workloads.images.preprocessing import preprocessing_of
@@ -45,12 +45,15 @@ class Materials:
     checkpoints: Path
     progress: Progress
     download: bool = False
-    _known: dict[Case, dict[str, Any]] = field(default_factory=dict, init=False)
+    _known: dict[tuple[Case, str], dict[str, Any]] = field(default_factory=dict, init=False)
 
     def known_of(self, case: Case) -> dict[str, Any]:
-        """What was found out before about the case's original and Retrain, by name: the same for all arms of a seed."""
+        """What was found out before about the case's original and Retrain, by name: the same for all arms of a seed
+        whose tables agree on where the two come from and how they are looked at.
+        """
         same = case.model_copy(update={"method": "retrain", "batch_size": 1, "batch_tuned": False, "engine": "torch"})
-        return self._known.setdefault(same, {})
+        shared = self.profile.plan_of(case).model_dump_json(include=set(SHARED))
+        return self._known.setdefault((same, shared), {})
 
     def data_of(self, case: Case) -> ImageData:
         """The data that the case runs on."""

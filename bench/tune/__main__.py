@@ -10,7 +10,6 @@ import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import closing
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ from bench.run.preflight import (
 )
 from bench.tune.choice import STANDARD, Choice, choose
 from bench.tune.file import plans_of, tuning_path
-from bench.tune.search import check_tunable, grid, pilots, pilots_of, searched_for, tunable, without_requests
+from bench.tune.search import Pilot, check_tunable, grid, pilots, plans_wanting, searched_for, tunable, without_requests
 from bench.tune.trying import as_toml, tried_before, try_arms
 from bench.workloads.datasets import Library
 from bench.workloads.models import models
@@ -73,14 +72,17 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = options.method or tunable(profile)
     sources = {arm: _own_source(methods, arm) for arm in wanted}
     found.forget_changed(sources, {arm: {point.tail for point, *_ in grid(arm, tuning)} for arm in wanted})
-    done = {cost.method for cost in found.costs}
-    arms = sorted((arm for arm in wanted if arm not in done), key=lambda arm: arm != STANDARD)  # others are held to it
+    lacking = {arm: plans_wanting(arm, profile) - found.plans_tried(arm) for arm in wanted}
+    arms = sorted((arm for arm in wanted if lacking[arm]), key=lambda arm: arm != STANDARD)  # others are held to it
     meter: Meter = NoMeter("--no-energy") if options.no_energy else EnergyMeter(profile.country)
     torch.set_num_threads(profile.threads)
     with closing(Progress(len(arms))) as progress:
         materials = Materials(profile, library, options.checkpoints, progress, options.download)
         erasures = pilots(profile, tuning, materials) if arms else []
-        own = partial(pilots_of, profile=profile, erasures=erasures)
+
+        def own(arm: str) -> list[Pilot]:
+            return [pilot for pilot in erasures if pilot.plan in lacking[arm]]
+
         try_arms(arms, tuning, own, progress, meter, found, options.profile)
     _put_into_profile(profile, profile_path(options.profile), choose(found.scores))
     if not arms:

@@ -60,6 +60,27 @@ class Tuning(BaseModel):
         self.trials = [trial for trial in self.trials if trial.method not in changed]
         self.sources |= {arm: source for arm, source in sources.items() if source}
 
+    def plans_tried(self, arm: str) -> set[int]:
+        """The plans that the arm was tried for; of one whose search was broken off, none."""
+        done = {cost.method for cost in self.costs}
+        return {trial.plan for trial in self.trials if trial.method == arm and arm in done}
+
+    def add_cost(self, cost: TuningCost) -> None:
+        """Of a search of the arm, beside what others of it took, for other plans."""
+        before = next((one for one in self.costs if one.method == cost.method), None)
+        if before is not None:
+            joules = None if before.joules is None or cost.joules is None else before.joules + cost.joules
+            cost = cost.model_copy(
+                update={
+                    "seconds": before.seconds + cost.seconds,
+                    "sample_forwards": before.sample_forwards + cost.sample_forwards,
+                    "joules": joules,
+                    "basis": None if joules is None else cost.basis,
+                }
+            )
+            self.costs.remove(before)
+        self.costs.append(cost)
+
     def text(self) -> str:
         """As JSON, a cost, a score or a trial a line."""
         head = json.dumps(self.model_dump(mode="json", exclude=set(TABLES)), indent=1).removesuffix("\n}")

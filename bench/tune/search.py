@@ -132,11 +132,13 @@ def pilots(profile: Profile, tuning: TuningPlan, materials: Materials) -> list[P
     ]
 
 
-def pilots_of(arm: str, profile: Profile, erasures: Iterable[Pilot]) -> list[Pilot]:
-    """Those of the plans that have the arm, or one that borrows from it; all of them, for an arm that no plan has."""
-    plans = enumerate(profile.unlearning)
-    wanting = {searched_for(profile, number) for number, plan in plans if arm in map(tuned_as, plan.methods)}
-    return [pilot for pilot in erasures if not wanting or pilot.plan in wanting]
+def plans_wanting(arm: str, profile: Profile) -> set[int]:
+    """The plans that are searched for the arm: those that can run it and have it, or one that borrows from it; all that
+    can, for an arm that none has.
+    """
+    able = {n: plan for n, plan in enumerate(profile.unlearning) if plan.engine in methods.get(arm).engines}
+    having = [number for number, plan in able.items() if arm in map(tuned_as, plan.methods)]
+    return {searched_for(profile, number) for number in having or able}
 
 
 def searched_for(profile: Profile, number: int) -> int:

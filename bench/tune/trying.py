@@ -39,7 +39,7 @@ def try_arms(
             trials.extend(try_arm(arm, tuning, own, short))
         found.trials += trials
         found.scores += scores(trials)
-        found.costs.append(
+        found.add_cost(
             TuningCost(
                 method=arm,
                 seconds=sum(trial.seconds for trial in trials),

@@ -78,6 +78,17 @@ def split(data: ImageData, scenario: str, seed: int) -> Split:
     return Split(_where(forget), _where(~forget), everything, everything, None)
 
 
+def some_of_each(labels: Tensor, among: Tensor, shots: int, classes: int, drawing: torch.Generator) -> list[Tensor]:
+    """Places of so many samples of each class, or fewer where there are fewer; the fewer are the first of the more.
+
+    Args:
+        labels: of all samples.
+        among: (n,) places of those that may be drawn.
+    """
+    order = among[torch.randperm(len(among), generator=drawing)]
+    return [order[labels[order] == label][:shots] for label in range(classes)]
+
+
 def batches_once(
     images: Images, labels: Tensor, indices: Tensor, batch_size: int, device: torch.device | str = "cpu"
 ) -> Iterator[tuple[Tensor, Tensor]]:

@@ -28,6 +28,7 @@ from reports.data.verdicts.bars import BarTest, bar_tests
 from reports.data.verdicts.claims import Claim, claims
 
 DEFAULT_RESOLUTION = 1.05  # of a profile that does not say
+CLOSE_UP_UNTIL = 1.2  # T*
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Quoted:
 
     Attributes:
         training: how each model is trained, in words; none where nothing is.
-        apart: how far the evaluations of a run are apart, in words.
+        resolution: by what part of the step evaluations of a run are apart, the coarsest of several.
+        followed_on: how many samples of each set evaluations along the way look at, one number a table that says so.
         learning_rates: the grid that was searched, ascending; empty without a search.
     """
 
     training: tuple[str, ...]
-    apart: str
+    resolution: float
+    followed_on: tuple[int, ...]
     learning_rates: tuple[float, ...]
 
 
@@ -58,7 +61,8 @@ def quoted(text: str) -> Quoted:
     resolution = max((plan.get("resolution", DEFAULT_RESOLUTION) for plan in plans), default=DEFAULT_RESOLUTION)
     return Quoted(
         tuple(dict.fromkeys(training)),
-        f"some {resolution - 1:.2g} T* or a step",
+        resolution - 1,
+        tuple(dict.fromkeys(plan["followed_on"] for plan in plans if "followed_on" in plan)),
         tuple(sorted(table.get("tuning", {}).get("learning_rates", []))),
     )
 
@@ -138,6 +142,15 @@ class Part:
         columns = {f"original.{name}": f"{name}_accuracy" for name in ("forget", "retain", "test")}
         known = self.cases.dropna(subset=list(columns)).rename(columns=columns)
         return known.groupby(["setting", "seed"])[list(columns.values())].first()
+
+    @cached_property
+    def apart(self) -> str:
+        """How far the evaluations of a run are apart, in words; also just after T*, where that is less."""
+        usual = f"some {self.quoted.resolution:.2g} T* or a step"
+        after = self.curves[self.curves["relative_step"].between(1, CLOSE_UP_UNTIL)]
+        runs = after.groupby(["setting", "method", "seed"])
+        closest = runs["relative_step"].diff()[runs["step"].diff() > 1].max()
+        return f"{usual} (just after T* at most {closest:.2g} T*)" if closest < self.quoted.resolution / 2 else usual
 
     def class_name(self, dataset: str, scenario: str) -> str | None:
         """What the data call the class that a scenario gives by its index; None where it gives a name, or no class."""

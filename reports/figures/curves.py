@@ -20,7 +20,7 @@ from reports.figures.style import QUIET, ArmStyle, arm_style
 GRID_POINTS = 400
 MOST_LINES = 15  # of an arm in a setting
 UNITS = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
-MOST_TIME = 2.0  # multiples of T* that are drawn: what collapses does so soon after 1
+MOST_TIME = 2.0  # multiples of T* that are drawn: most of what collapses does so soon after 1
 SEEDS = "A thin line a seed ({}), the thick one their median while all last."
 TIME = (
     f"Steps are divided by each run's own T*, the time of completion, marked at 1. A run is drawn to {MOST_TIME:g} T*, "

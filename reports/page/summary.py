@@ -63,7 +63,7 @@ def findings(part: Part) -> list[Finding]:
     """
     found = [*_steps(part.steps), *_bars(part.bars), *_cost_bars(part.cost_bars)]
     for one in compared(part.side_by_side):
-        found += _erasures(one, part.quoted.apart)
+        found += _erasures(one, part.apart)
         if len(one.settings) == 1:
             setting, points = one.settings[0].setting, part.pareto_points
             found += _front(setting, points[points["setting"] == setting])

@@ -39,15 +39,14 @@ def verdict_table(found: Sequence[Claim]) -> Table | None:
     note = (
         "Mean and 95 % t-interval over seeds, the two arms compared seed by seed; n counts the seeds for which both "
         f"have the figure. No verdict from fewer than {LEAST_SEEDS}, or where a seed lacks it. Supported if the whole "
-        "interval is on the stated side of the bound, not supported if it is on the other. The bounds stood "
-        "before the run, in the profile or as its defaults; the intervals are not widened for the number of tests. "
-        "On an engine without autograd the first-order arm is torch's. "
-        "Seeds needed: so many would make the interval narrower than what counts as a difference, each way, were their "
-        "spread what it is here. "
-        "Every value and verdict follows from results.csv."
+        "interval is on the stated side of the bound, not supported if it is on the other. The bounds stood before "
+        "the run, in the profile or as its defaults; the intervals are not widened for the number of tests. On an "
+        "engine without autograd the first-order arm is torch's. Seeds for the margin: so many would make the "
+        "interval as narrow as what counts as a difference, each way, were their spread what it is here. Every value "
+        "and verdict follows from results.csv."
     )
     columns = (
-        *("claim", "setting", "statistic", "mean (95 % interval)", "n", "seeds needed", "supported if all is"),
+        *("claim", "setting", "statistic", "mean (95 % interval)", "n", "seeds for the margin", "supported if all is"),
         "verdict",
     )
     return Table("The tests behind the verdicts", note, columns, tuple(rows)) if rows else None
@@ -171,15 +170,20 @@ def stability_table(part: Part) -> Table | None:
         return {"outcome": _outcomes(arm.runs), "collapsed": collapsed, **intervals}
 
     note = (
-        "From T* to the horizon: mean and 95 % t-interval over the seeds that have a figure. Collapse: retain accuracy "
-        "(RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never happened, 0 "
-        f"where RA was within 5 points of chance at T* already. Evaluations are {part.quoted.apart} apart, "
-        "and interpolated. RA lost is in points. Matched displacement: the model is farther from the original than at "
-        "T* by "
-        f"{part.rules.matched_distance:g} of the original's norm; matched forget loss: it is "
+        "From T* to the horizon: mean and 95 % t-interval over the seeds that have a figure. Collapse: retain "
+        "accuracy (RA) 5 points under its value at T*, or a loss that is not finite; the horizon where that never "
+        f"happened, 0 where RA was within 5 points of chance at T* already. Evaluations are {part.apart} apart, and "
+        f"interpolated.{_followed(part)} RA lost is in points. Matched displacement: the model is farther from the "
+        f"original than at T* by {part.rules.matched_distance:g} of the original's norm; matched forget loss: it is "
         f"{part.rules.matched_rise:g} nats higher than at T*. A t-interval may reach beyond what is possible."
     )
     return _arm_table([one for one in part.arms if one.arm != RETRAIN], "After completion", note, cells)
+
+
+def _followed(part: Part) -> str:
+    """How many samples they look at, where that is said."""
+    some = " or ".join(map(str, part.quoted.followed_on))
+    return f" Along the way they look at {some} samples of a set, from T* on at more of the retain set." if some else ""
 
 
 def displacement_table(part: Part) -> Table | None:

@@ -119,8 +119,7 @@ def test_the_quick_profile_is_what_the_issue_promises() -> None:
         (
             "{ lr = 1e-3 }",
             "{ lr = 1e-3, epsilon = 1 }",
-            "'unlearning.0.hyperparameters.fo-ga.epsilon'; choose from: batch_size, channels_last, crop, decay, "
-            "dtype, eps, lr, tail",
+            "'unlearning.0.hyperparameters.fo-ga.epsilon'; choose from: batch_size, eps, lr, tail",
         ),
         ("{ lr = 1e-3 }", "1e-3", "unlearning.0.hyperparameters.fo-ga: "),
         ("{ lr = 1e-3 }", "{ lr = 1e-3, eps = 0 }", "unlearning.0.hyperparameters.fo-ga.eps: .* greater than 0"),

@@ -19,7 +19,7 @@ from bench.erasure.erasure import Erasure
 from bench.erasure.quality.evaluation import evaluation_batch
 from bench.record import Probe
 from bench.workloads.images.samples import Samples
-from bench.workloads.splits import batches_once
+from bench.workloads.splits import batches_once, some_of_each
 from zo_core.ascent.tail import head
 
 SHOTS = (5, 20, 100)  # samples a class
@@ -172,8 +172,7 @@ def _draws(labels: Tensor, among: Tensor, shots: int, erasure: Erasure) -> Itera
     """
     drawing, classes = generator(erasure.case.seed, "depth"), len(erasure.data.classes)
     for _ in range(DRAWS):
-        order = among[torch.randperm(len(among), generator=drawing)]
-        of_each = [order[labels[order] == label][:shots] for label in range(classes)]
+        of_each = some_of_each(labels, among, shots, classes, drawing)
         if min(map(len, of_each)) < shots:
             raise NoProbeError(f"a class has fewer than {shots} training samples")
         yield torch.stack(of_each)

@@ -58,4 +58,5 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     exact = logits.double()
     own = exact.gather(1, labels[:, None])[:, 0]
     others = exact.scatter(1, labels[:, None], -torch.inf).logsumexp(1)
-    return (own - others).nan_to_num(-FARTHEST).clamp(-FARTHEST, FARTHEST)
+    apart = (own - others).clamp(-FARTHEST, FARTHEST)
+    return apart.where(exact.isfinite().all(1), -FARTHEST)

@@ -18,7 +18,7 @@ from bench.erasure.erasure import Erasure
 from bench.erasure.quality.evaluation import evaluation_batch, per_sample
 from bench.record import RELEARNING_STEPS as STEPS
 from bench.record import Relearned
-from bench.workloads.splits import endless_batches
+from bench.workloads.splits import endless_batches, some_of_each
 from zo_core import unlearn
 
 SHOTS = (5, 20, 100)  # samples of every class, or of those forgotten
@@ -42,16 +42,24 @@ def relearned(erasure: Erasure, model: nn.Module) -> tuple[tuple[Relearned, ...]
         return None, "there are no test data of the class"
     most = _most_shots(erasure)
     lacking = ", ".join(str(count) for count in SHOTS if count > most)
-    short = f"there are samples for {most} shots, too few for {lacking}" if lacking else None
+    reasons = [f"there are samples for {most} shots, too few for {lacking}"] if lacking else []
     found = []
     for shots in [count for count in SHOTS if count <= most]:
+        try:
+            found.append(_from(erasure, model, shots))
+        except FloatingPointError as error:
+            reasons.append(str(error))
+    return tuple(found) or None, "; ".join(reasons) or None
 
-        def relearn(start: nn.Module, shots: int = shots) -> tuple[float, ...]:
-            return _accuracies(erasure, start, shots)
 
-        original, retrained = erasure.of_ends(f"relearned from {shots}", relearn)
-        found.append(Relearned(shots=shots, step=STEPS, model=relearn(model), original=original, retrained=retrained))
-    return tuple(found) or None, short
+def _from(erasure: Erasure, model: nn.Module, shots: int) -> Relearned:
+    """From so many samples, beside both ends; raises FloatingPointError where fine-tuning diverges."""
+
+    def relearn(start: nn.Module) -> tuple[float, ...]:
+        return _accuracies(erasure, start, shots)
+
+    original, retrained = erasure.of_ends(f"relearned from {shots}", relearn)
+    return Relearned(shots=shots, step=STEPS, model=relearn(model), original=original, retrained=retrained)
 
 
 def _most_shots(erasure: Erasure) -> int:
@@ -62,11 +70,11 @@ def _most_shots(erasure: Erasure) -> int:
 
 
 def _accuracies(erasure: Erasure, start: nn.Module, shots: int) -> tuple[float, ...]:
-    """In percent, after each of `STEPS`."""
+    """In percent, after each of `STEPS`; raises FloatingPointError where a loss is not finite."""
     case, data, training = erasure.case, erasure.data, erasure.plan.training
     assert training is not None, "else there is nothing to relearn by"
     taught, asked = _samples(erasure, shots)
-    model = copy.deepcopy(start).requires_grad_()
+    model = copy.deepcopy(start).requires_grad_().eval()
     samples = data.train if erasure.split.forgotten_class is None else data.test
     batch_size = evaluation_batch(case.batch_size, data.train.images.shape[1:])
     images, labels = data.train.images, data.train.labels
@@ -81,7 +89,7 @@ def _accuracies(erasure: Erasure, start: nn.Module, shots: int) -> tuple[float, 
 
     found = [accuracy()]
     for before, after in pairwise(STEPS):
-        unlearn(
+        trained = unlearn(
             model,
             optimizer,
             batches,
@@ -90,6 +98,8 @@ def _accuracies(erasure: Erasure, start: nn.Module, shots: int) -> tuple[float, 
             max_steps=after - before,
             evaluate_at=(),
         )
+        if trained.diverged is not None:
+            raise FloatingPointError(f"fine-tuning on {shots} shots diverged before step {after}")
         found.append(accuracy())
     return tuple(found)
 
@@ -100,6 +110,5 @@ def _samples(erasure: Erasure, shots: int) -> tuple[Tensor, Tensor]:
     if parts.forgotten_class is None:
         order = parts.forget[torch.randperm(len(parts.forget), generator=drawing)]
         return order[:shots], order[len(order) // 2 :][:MOST_ASKED]
-    order = torch.randperm(len(labels), generator=drawing)
-    taught = [order[labels[order] == label][:shots] for label in range(len(erasure.data.classes))]
+    taught = some_of_each(labels, torch.arange(len(labels)), shots, len(erasure.data.classes), drawing)
     return torch.cat(taught), parts.unseen[:MOST_ASKED]

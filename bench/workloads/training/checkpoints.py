@@ -93,6 +93,6 @@ def _trained(
     try:
         return train(unfinished)
     except UnfinishedError as error:
-        tell(f"the unfinished training of {key.folder} is damaged ({error}); beginning it again")
+        tell(f"the unfinished training of {key.folder} cannot be gone on with ({error}); beginning it again")
         unfinished.unlink()
         return train(unfinished)

@@ -120,7 +120,7 @@ class _Course:
     def keep(self, taken: int) -> None:
         """Write it down, after so many steps."""
         assert self._unfinished is not None, "there is somewhere to keep it"
-        state = {"taken": taken, "draws": _draws(self._device)}
+        state = {"taken": taken, "device": self._device.type, "draws": _draws(self._device)}
         state |= {name: part.state_dict() for name, part in self._parts.items()}
         self._unfinished.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self._unfinished) as file:
@@ -131,11 +131,15 @@ class _Course:
         if self._unfinished is None or not self._unfinished.exists():
             return 0
         try:
-            state = torch.load(self._unfinished, map_location=self._device, weights_only=True)
+            state = torch.load(self._unfinished, map_location="cpu", weights_only=True)
+            if state["device"] != self._device.type:  # which draws otherwise
+                raise UnfinishedError(f"begun on {state['device']}")
             for name, part in self._parts.items():
                 part.load_state_dict(state[name])
             _draw_from(state["draws"], self._device)
             return int(state["taken"])
+        except UnfinishedError:
+            raise
         except Exception as error:  # whatever a damaged file makes of itself
             raise UnfinishedError(type(error).__name__) from error
 

@@ -9,7 +9,6 @@ shown. The intervals are not widened for their number.
 """
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -54,11 +53,6 @@ class Test:
     def seeds_needed(self) -> float:
         """How many seeds would tell such a difference from none, at the spread that was seen; NaN for a ratio."""
         return math.nan if math.isnan(self.margin) else self.interval.seeds_for(self.margin)
-
-    @property
-    def scenario(self) -> str:
-        """What is to be forgotten in the setting: behind model, data and batch size."""
-        return re.split(r" (?:b\d+|own batch) ", self.setting, maxsplit=1)[-1]
 
     @property
     def rule(self) -> str:
@@ -113,7 +107,7 @@ def claims(arms: Sequence[ArmRuns], rules: Rules) -> list[Claim]:
         _test(statistic, setting, runs, rules)
         for statistic in STATISTICS
         for setting, runs in settings
-        if _applies(statistic, runs)
+        if _applies(statistic, runs) and statistic.came_with in rules.model_fields_set
     ]
     statements = dict.fromkeys(statistic.claim for statistic in STATISTICS)
     grouped = {name: tuple(test for test in tests if test.statistic.claim == name) for name in statements}

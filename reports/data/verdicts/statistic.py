@@ -25,6 +25,7 @@ class Statistic:
         zeroth: the zeroth-order arm.
         beside: whether the test is only there where both arms were run.
         engine: what the zeroth-order arm must have run on for it; None for any.
+        came_with: the rule that came with the test; a run without it was made before, and is not judged by it.
     """
 
     claim: str
@@ -37,6 +38,7 @@ class Statistic:
     zeroth: str = ZEROTH
     beside: bool = False
     engine: Engine | None = None
+    came_with: str = "memory_ratio"
 
 
 MEMORY = f"Much less memory: {ZEROTH} peaks below {{memory_ratio:g}} of {FIRST}"
@@ -82,6 +84,7 @@ STATISTICS = (
         lambda rules: rules.memory_ratio,
         above=False,
         engine="onnxruntime",
+        came_with="depth_margin",
     ),
     Statistic(
         QUALITY,
@@ -96,6 +99,7 @@ STATISTICS = (
         _farther,
         lambda rules: -rules.depth_margin,
         lambda rules: rules.depth_margin,
+        came_with="depth_margin",
     ),
     Statistic(
         STABILITY,
@@ -141,5 +145,6 @@ STATISTICS = (
         first=CLIPPED[1],
         zeroth=CLIPPED[0],
         beside=True,
+        came_with="depth_margin",
     ),
 )

@@ -37,7 +37,7 @@ def outcome(galleries: Galleries) -> str:
 
 
 def _hidden(part: Part, setting: str) -> str:
-    """What the last layer's change leaves in the features; empty where nothing was probed."""
+    """What is left in the features; empty where nothing was probed."""
     points = part.feature_points
     known = points[points["setting"] == setting].set_index("method")
     if not {HEAD, ZEROTH} <= set(known.index):
@@ -45,8 +45,8 @@ def _hidden(part: Part, setting: str) -> str:
     head, ours = (number(known["probe"][arm], ".0f") for arm in (HEAD, ZEROTH))
     original, retrained = (number(known[end][ZEROTH], ".0f") for end in ENDS[1:])
     return (
-        f", but leaves the features as they were: a probe finds {head} % of the class in them, in those of `{ZEROTH}` "
-        f"{ours}, in the original's {original}, in Retrain's {retrained}"
+        f", where a probe finds {head} % of the class in the features (`{ZEROTH}`: {ours}, the original: {original}, "
+        f"Retrain: {retrained})"
     )
 
 

@@ -81,7 +81,7 @@ def test_without_a_retrain_what_needs_one_is_missing_with_the_reason(erased: tup
     assert record.quality is not None
     assert record.quality.tow is None
     assert "no Retrain" in record.notes["quality.tow"]
-    assert "no learning rate to relearn with" in record.notes["quality.relearn_steps"]
+    assert "no learning rate to relearn with" in record.notes["quality.relearned"]
     assert record.origins.retrained is None
 
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from bench.arms.table import lend
 from bench.base.paths import ROOT
-from bench.erasure.erasure import Erasure
 from bench.profiles import Tuned, TuningPlan, load_profile
 from bench.record import Case
 from bench.run.materials import profile_library
@@ -19,7 +17,7 @@ from bench.run.preflight import check_hyperparameters
 from bench.tune.__main__ import main
 from bench.tune.choice import choose, doubts, scores, standard_failed
 from bench.tune.file import tuning_costs
-from bench.tune.search import Pilot, Point, Trial, grid, pilots_of, too_low, tunable
+from bench.tune.search import Point, Trial, grid, plans_wanting, too_low, tunable
 from tests.bench.conftest import PROFILE as PROFILE_OF_TESTS
 
 PROFILE = """description = "small"  # and this stays
@@ -294,16 +292,45 @@ def test_the_choice_goes_into_the_profile_and_the_grid_beside_it(profile: Path) 
     assert "fo-ga = { lr = 0.03 }" in text
 
 
-def test_an_arm_is_tried_for_the_plans_that_have_it(erasure_of: Callable[[str], Erasure]) -> None:
-    """Or one that borrows from it; an arm that no plan has is tried for all of them."""
-    first, second = (
+def test_an_arm_is_tried_for_the_plans_that_have_it() -> None:
+    """Or one that borrows from it; an arm that no plan has is tried for all of them; on an engine, what runs there."""
+    first, second, third = (
         PROFILE_OF_TESTS.unlearning[0].model_copy(update={"scenarios": [scenario], "methods": methods})
-        for scenario, methods in (("class:3", ["fo-ga", "fo-ga-matched"]), ("random:0.1", ["retrain", "salun"]))
+        for scenario, methods in (
+            ("class:3", ["fo-ga", "fo-ga-matched"]),
+            ("random:0.1", ["retrain", "salun"]),
+            ("random:20", ["zo-ga-fast"]),
+        )
     )
-    profile = PROFILE_OF_TESTS.model_copy(update={"unlearning": [first, second]})
-    erasures = [Pilot(0, erasure_of("class:3")), Pilot(1, erasure_of("random:0.1"))]
-    wanted = {arm: [pilot.plan for pilot in pilots_of(arm, profile, erasures)] for arm in ("zo-ga", "salun", "zo-sign")}
-    assert wanted == {"zo-ga": [0], "salun": [1], "zo-sign": [0, 1]}
+    third = third.model_copy(update={"engine": "onnxruntime"})
+    profile = PROFILE_OF_TESTS.model_copy(update={"unlearning": [first, second, third]})
+    wanted = {arm: plans_wanting(arm, profile) for arm in ("zo-ga", "salun", "zo-sign", "zo-ga-fast", "fo-ga-head")}
+    assert wanted == {"zo-ga": {0}, "salun": {1}, "zo-sign": {0, 1}, "zo-ga-fast": {2}, "fo-ga-head": {0, 1, 2}}
+
+
+def test_an_arm_that_another_plan_comes_to_want_is_searched_for_that_alone(profile: Path) -> None:
+    """What was tried before stays, and what both searches took is added up."""
+    start, rest = profile.read_text().split("[unlearning]", 1)
+    table, rates = rest.split("[unlearning.hyperparameters]", 1)
+    other = table.replace('"class:3"', '"class:4"').replace('"fo-ga", ', "").replace(', "fo-ga-matched"', "")
+    profile.write_text(f"{start}[[unlearning]]{table}[unlearning.hyperparameters]{rates}\n[[unlearning]]{other}")
+
+    def search() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        assert tune(profile, "--method", "fo-ga") == 0
+        found = json.loads(profile.with_suffix(".tuning.json").read_text())
+        (cost,) = found["costs"]
+        return found["trials"], cost
+
+    before, taken = search()
+    assert {trial["plan"] for trial in before} == {0}
+    profile.write_text(
+        profile.read_text().replace('["retrain", "zo-ga-clipped"]', '["retrain", "zo-ga-clipped", "fo-ga"]')
+    )
+    after, both = search()
+    assert [trial for trial in after if trial["plan"] == 0] == before
+    assert {trial["plan"] for trial in after} == {0, 1}
+    assert both["seconds"] == pytest.approx(sum(trial["seconds"] for trial in after))
+    assert both["sample_forwards"] == sum(trial["sample_forwards"] for trial in after) > taken["sample_forwards"]
 
 
 def test_a_search_may_be_kept_to_a_part_of_the_data(profile: Path) -> None:

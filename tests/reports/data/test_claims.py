@@ -14,7 +14,7 @@ from bench.record import Probe, Record, Rules, StepBar
 from reports.data.load import load
 from reports.data.part import parts
 from reports.data.verdicts.bars import bar_tests
-from reports.data.verdicts.claims import Claim
+from reports.data.verdicts.claims import Claim, claims
 from reports.data.verdicts.interval import t_interval
 from reports.data.verdicts.statistic import STABILITY
 from reports.page.summary import findings
@@ -132,6 +132,18 @@ def test_on_an_engine_it_is_held_against_first_order_on_torch(part_of: PartOf) -
     assert claims[QUALITY].tests[0].interval.mean == pytest.approx(-0.2)
     with_torch = found(part_of, both(3, nothing, nothing) + ours)[MEMORY].tests
     assert [test.engine for test in with_torch] == ["torch", "onnxruntime"]
+
+
+def test_a_run_is_not_judged_by_a_test_that_came_after_it(part_of: PartOf) -> None:
+    """Whose rule it does not know: no test of features, nor of clipped arms."""
+    clipped = [run(f"{order}-ga-clipped", seed) for order in ("fo", "zo") for seed in range(3)]
+    part = part_of(both(3, nothing, nothing) + clipped)
+    now, before = (
+        claims(part.arms, part.rules),
+        claims(part.arms, Rules.model_validate(part.rules.model_dump(exclude={"depth_margin"}))),
+    )
+    assert [len(claim.tests) for claim in now] == [1, 2, 6]
+    assert [len(claim.tests) for claim in before] == [1, 1, 5]
 
 
 def test_so_many_seeds_would_tell(part_of: PartOf) -> None:

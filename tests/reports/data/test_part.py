@@ -34,3 +34,13 @@ def test_what_follows_from_the_cases_is_there_by_setting_and_arm(write_json: Wri
     (run,) = zeroth.done.to_dict("records")
     assert (run["mib"], run["completion.joules share"], run["quality.ra gap"]) == (2, 1, 0)
     assert len(retrain.runs) == 1
+
+
+def test_evaluations_are_as_far_apart_as_the_curves_have_them(part_of: PartOf) -> None:
+    """Every step of twenty, T* at the tenth: nothing is finer than a step; at a hundredth of the step, it is."""
+    assert part_of([unlearning_record("zo-ga", 0)]).apart == "some 0.05 T* or a step"
+    record = unlearning_record("zo-ga", 0, completed=1000)
+    assert record.curve is not None
+    steps = [100 * step if step <= 10 else 1000 + 20 * (step - 10) for step in record.curve.step]
+    fine = record.model_copy(update={"curve": record.curve.model_copy(update={"step": steps})})
+    assert part_of([fine]).apart == "some 0.05 T* or a step (just after T* at most 0.02 T*)"

@@ -98,7 +98,7 @@ def test_what_cannot_be_gone_on_with_is_told_and_begun_again(tmp_path: Path) -> 
     load_or_train(tmp_path, KEY, model, lambda path: learn(lesson, unfinished=path), told.append)
     assert len(told) == 1
     assert re.search(
-        r"^the unfinished training of cnn-digits-seed0-\w+ is damaged \(\w+\); beginning it again$", told[0]
+        r"^the unfinished training of cnn-digits-seed0-\w+ cannot be gone on with \(\w+\); beginning it again$", told[0]
     )
     assert torch.equal(model[0].weight, learn(lesson)[0].weight)
     assert [path.name for path in unfinished.parent.iterdir()] == ["model.pt"]

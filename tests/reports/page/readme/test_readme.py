@@ -53,8 +53,8 @@ def test_the_sentence_of_the_readme_has_the_numbers_of_the_csv(galleries: Galler
             rows[rows["method"] == arm].filter(like="quality.depth.20").mean() for arm in ("zo-ga", "fo-ga-head")
         )
         now, before, aim = (probe[f"quality.depth.20.{end}"] for end in ("model", "original", "retrained"))
-        assert f"finds {head['quality.depth.20.model']:.0f} % of the class in them" in said
-        assert f"in those of `zo-ga` {now:.0f}, in the original's {before:.0f}, in Retrain's {aim:.0f}" in said
+        assert f"finds {head['quality.depth.20.model']:.0f} % of the class in the features" in said
+        assert f"(`zo-ga`: {now:.0f}, the original: {before:.0f}, Retrain: {aim:.0f})" in said
 
 
 def test_every_arm_of_a_run_is_in_its_overview(galleries: Galleries) -> None:
