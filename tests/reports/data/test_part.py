@@ -2,7 +2,7 @@
 
 from reports.data.load import load
 from reports.data.part import parts
-from tests.reports.conftest import Write, changed, step_record, unlearning_record
+from tests.reports.conftest import PartOf, Write, changed, step_record, unlearning_record
 
 
 def test_runs_and_devices_are_parts_of_their_own(write_json: Write) -> None:
