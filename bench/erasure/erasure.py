@@ -325,10 +325,7 @@ def prepare_erasure(case: Case, materials: Materials) -> Erasure:
     some = judged.following(plan.followed_on, case.seed)
     follow_by, watch_by = evaluate, evaluate
     if some is not judged:
-        follow_by, watch_by = (
-            Evaluator(data, parts, original.model, case.batch_size)
-            for parts in (some, replace(some, retain=judged.retain))
-        )
+        follow_by, watch_by = evaluate.on(some), evaluate.on(replace(some, retain=judged.retain))
     known = materials.known_of(case)
     ends = original.model, retrained.model if retrained else None
     started, reference = _once(known, "judged", evaluate, *ends)

@@ -1,5 +1,6 @@
 """What a model is worth: losses and accuracies on forget, retain and test data, and how near it is to Retrain."""
 
+import copy
 import math
 from dataclasses import dataclass, field
 
@@ -53,6 +54,12 @@ class Evaluator:
         self.split = split
         self._batch = evaluation_batch(step, data.train.images.shape[1:])
         self._start = [parameter.detach().clone() for parameter in start.parameters()]
+
+    def on(self, split: Split) -> "Evaluator":
+        """One that looks on another split of the same data, and counts distance from the same parameters."""
+        other = copy.copy(self)
+        other.split = split
+        return other
 
     @torch.no_grad()
     def __call__(self, model: nn.Module) -> Evaluation:
