@@ -7,7 +7,16 @@ from matplotlib.figure import Figure
 from bench.record import SHOTS
 from reports.data.arms import RETRAIN
 from reports.data.glossary import RELEARNING
-from reports.figures.panels import Drawing, arm_lines, line_legend, marker_legend, panels, span, titled
+from reports.figures.panels import (
+    Drawing,
+    arm_lines,
+    line_legend,
+    marker_legend,
+    panels,
+    span,
+    titled,
+    whiskers,
+)
 from reports.figures.style import QUIET, ArmStyle, arm_style
 
 ENDS = {"original": ":", RETRAIN: "-"}  # and the lines that mark them
@@ -39,7 +48,7 @@ def _features_panel(axes: Axes, points: pd.DataFrame, style: ArmStyle) -> None:
     for _, point in points.iterrows():
         arm = str(point["method"])
         across, along = (
-            [[point[name] - point[f"{name} low"]], [point[f"{name} high"] - point[name]]] for name in ("tow", "probe")
+            whiskers(point[name], point[f"{name} low"], point[f"{name} high"]) for name in ("tow", "probe")
         )
         axes.errorbar(
             point["tow"],

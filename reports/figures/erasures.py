@@ -10,7 +10,7 @@ from bench.record import SHOTS
 from reports.data.arms import RETRAIN, places
 from reports.data.erasures import QUALITIES, SHARED
 from reports.data.glossary import SAMPLE_FORWARDS, distinct
-from reports.figures.panels import Drawing, marker_legend, panels, plain_numbers, span, titled
+from reports.figures.panels import Drawing, marker_legend, panels, plain_numbers, span, titled, whiskers
 from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
 
 ROW_INCHES = 0.27
@@ -80,7 +80,7 @@ def _pareto_panel(axes: Axes, points: pd.DataFrame, style: ArmStyle) -> None:
         axes.errorbar(
             point["mib"],
             point["mean"],
-            yerr=[[point["mean"] - point["low"]], [point["high"] - point["mean"]]],
+            yerr=whiskers(point["mean"], point["low"], point["high"]),
             color=style.palette[str(method)],
             marker=style.markers[str(method)],
             linestyle="",

@@ -61,6 +61,11 @@ def _written(value: float) -> str:
     return f"{value / 1e3:g}k" if value >= 1e4 else f"{value:,.10g}"
 
 
+def whiskers(mean: float, low: float, high: float) -> list[list[float]]:
+    """As matplotlib's errorbar takes them; a mean of equal values may be off by a rounding."""
+    return [[max(0.0, mean - low)], [max(0.0, high - mean)]]
+
+
 def titled(axes: Axes, text: str, loc: Literal["left", "center"] = "center") -> None:
     """A title in as many lines as it takes."""
     axes.set_title(textwrap.fill(text, TITLE_LETTERS), fontsize=10, loc=loc)
