@@ -155,7 +155,7 @@ def test_what_is_none_is_told(text: str) -> None:
 
 
 WRONG: list[Any] = [None, "x", 1.5, -1, [], {}, True, float("nan"), 10**400, [["x"]]]
-KINDS = {"maximize", "two_sided", "normalize"}
+KINDS = ("maximize", "two_sided", "normalize")
 
 
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value)[:12])
