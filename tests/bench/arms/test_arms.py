@@ -645,7 +645,9 @@ def test_the_plan_says_which_mode_the_model_is_in(erasure_of: Callable[[str], Er
         modes.append(model.training)
         return look(model)
 
-    replace(erasure, follow_by=watch, watch_by=watch).follow(erasure.fresh_model(), lambda batches: islice(batches, 2), horizon=0)
+    replace(erasure, follow_by=watch, watch_by=watch).follow(
+        erasure.fresh_model(), lambda batches: islice(batches, 2), horizon=0
+    )
     assert set(modes) == {train_mode}
     model = erasure.fresh_model()
     erasure.erase(model, 1)
