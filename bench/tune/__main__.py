@@ -2,7 +2,8 @@
 
 The choice goes into the profile's [unlearning.hyperparameters]; every run and score goes into NAME.tuning.json beside
 it. Arms that the file holds already, tried in the same way on the same data, are not tried again, just chosen from: a
-new arm, or the rest of a broken-off search, costs only what is missing.
+new arm, or the rest of a broken-off search, costs only what is missing. Several may search one profile at once, for
+different arms.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from bench.run.preflight import (
     prepare_folder,
 )
 from bench.tune.choice import STANDARD, Choice, choose
-from bench.tune.file import plans_of, tuning_path
+from bench.tune.file import alone_at, plans_of, tuning_path
 from bench.tune.search import Pilot, check_tunable, grid, pilots, plans_wanting, searched_for, tunable, without_requests
 from bench.tune.trying import as_toml, tried_before, try_arms
 from bench.workloads.datasets import Library
@@ -71,7 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     wanted = options.method or tunable(profile)
     sources = {arm: _own_source(methods, arm) for arm in wanted}
-    found.forget_changed(sources, {arm: {point.tail for point, *_ in grid(arm, tuning)} for arm in wanted})
+    found.forget_changed(
+        options.profile, sources, {arm: {point.tail for point, *_ in grid(arm, tuning)} for arm in wanted}
+    )
     lacking = {arm: plans_wanting(arm, profile) - found.plans_tried(arm) for arm in wanted}
     arms = sorted((arm for arm in wanted if lacking[arm]), key=lambda arm: arm != STANDARD)  # others are held to it
     meter: Meter = NoMeter("--no-energy") if options.no_energy else EnergyMeter(profile.country)
@@ -84,7 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
             return [pilot for pilot in erasures if pilot.plan in lacking[arm]]
 
         try_arms(arms, tuning, own, progress, meter, found, options.profile)
-    _put_into_profile(profile, profile_path(options.profile), choose(found.scores))
+    with alone_at(options.profile):
+        _put_into_profile(profile, profile_path(options.profile), choose(found.scores))
     if not arms:
         places = f"{tuning_path(options.profile)} has what was tried, {profile_path(options.profile)} what was chosen"
         _tell(f"nothing was left to search for {', '.join(wanted)}: {places}")

@@ -1,9 +1,12 @@
 """NAME.tuning.json, the file beside a profile: every learning rate that was tried, how it did, and what trying took."""
 
 import json
+import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.base.atomic_write import write_text
@@ -48,9 +51,9 @@ class Tuning(BaseModel):
     scores: list[Score] = []
     trials: list[Trial] = []
 
-    def forget_changed(self, sources: dict[str, str], tails: dict[str, set[Tail]]) -> None:
+    def forget_changed(self, profile: str, sources: dict[str, str], tails: dict[str, set[Tail]]) -> None:
         """Drop what was tried of arms whose code, or the tails that they are to be tried on, are no longer what they
-        were; `sources` and `tails` are of the arms as they are.
+        were, from the file beside the profile, too; `sources` and `tails` are of the arms as they are.
         """
         tried = {arm: {trial.tail for trial in self.trials if trial.method == arm} for arm in tails}
         known = {arm for arm, source in sources.items() if self.sources.get(arm, "") == source}
@@ -59,6 +62,9 @@ class Tuning(BaseModel):
         self.scores = [score for score in self.scores if score.method not in changed]
         self.trials = [trial for trial in self.trials if trial.method not in changed]
         self.sources |= {arm: source for arm, source in sources.items() if source}
+        if changed & {arm for arm, tried_on in tried.items() if tried_on}:
+            with alone_at(profile):
+                write_text(tuning_path(profile), self.text())
 
     def plans_tried(self, arm: str) -> set[int]:
         """The plans that the arm was tried for; of one whose search was broken off, none."""
@@ -88,8 +94,21 @@ class Tuning(BaseModel):
         return ",\n".join([head, *blocks]) + "\n}\n"
 
     def write(self, profile: str) -> None:
-        """Put it beside the profile, in the place of a former one."""
-        write_text(tuning_path(profile), self.text())
+        """Put it beside the profile, in the place of a former one; what a search of the same kind that runs meanwhile
+        found for arms that this one has not is taken in.
+        """
+        with alone_at(profile):
+            found = read_tuning(profile)
+            if found is not None and found.identity == self.identity:
+                self._take_in(found)
+            write_text(tuning_path(profile), self.text())
+
+    def _take_in(self, other: "Tuning") -> None:
+        new = {cost.method for cost in other.costs} - {cost.method for cost in self.costs}
+        self.costs += [cost for cost in other.costs if cost.method in new]
+        self.scores += [score for score in other.scores if score.method in new]
+        self.trials += [trial for trial in other.trials if trial.method in new]
+        self.sources |= {arm: source for arm, source in other.sources.items() if arm in new}
 
 
 def plans_of(profile: Profile) -> list[Plan]:
@@ -102,6 +121,12 @@ def plans_of(profile: Profile) -> list[Plan]:
 def tuning_path(profile: str) -> Path:
     """Where the file of a profile is, which is given by its name or as FILE.toml."""
     return profile_path(profile).with_suffix(".tuning.json")
+
+
+def alone_at(profile: str) -> FileLock:
+    """Keeps other searches from the files of a profile, as a context manager."""
+    name = sha256(str(tuning_path(profile).resolve()).encode()).hexdigest()
+    return FileLock(Path(tempfile.gettempdir()) / f"zo-bench-tune-{name[:16]}.lock")
 
 
 def put_aside(profile: str) -> Path:

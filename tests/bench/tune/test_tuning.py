@@ -16,7 +16,7 @@ from bench.run.materials import profile_library
 from bench.run.preflight import check_hyperparameters
 from bench.tune.__main__ import main
 from bench.tune.choice import choose, doubts, scores, standard_failed
-from bench.tune.file import tuning_costs
+from bench.tune.file import read_tuning, tuning_costs
 from bench.tune.search import Point, Trial, grid, plans_wanting, too_low, tunable
 from tests.bench.conftest import PROFILE as PROFILE_OF_TESTS
 
@@ -331,6 +331,38 @@ def test_an_arm_that_another_plan_comes_to_want_is_searched_for_that_alone(profi
     assert {trial["plan"] for trial in after} == {0, 1}
     assert both["seconds"] == pytest.approx(sum(trial["seconds"] for trial in after))
     assert both["sample_forwards"] == sum(trial["sample_forwards"] for trial in after) > taken["sample_forwards"]
+
+
+def test_two_searches_at_once_keep_what_each_found(profile: Path) -> None:
+    """Both begin from nothing, for different arms, and write in turn; another kind of search is not mixed in."""
+    assert tune(profile, "--method", "fo-ga") == 0
+    first = read_tuning(str(profile))
+    assert first is not None
+    profile.with_suffix(".tuning.json").unlink()
+    assert tune(profile, "--method", "zo-ga") == 0
+    first.write(str(profile))
+    both = read_tuning(str(profile))
+    assert both is not None
+    assert {cost.method for cost in both.costs} == {"fo-ga", "zo-ga"}
+    assert {trial.method for trial in both.trials} == {score.method for score in both.scores} == {"fo-ga", "zo-ga"}
+    first.write(str(profile))
+    assert read_tuning(str(profile)) == both
+    alone = first.model_copy(update={"identity": "another"})
+    alone.costs, alone.scores, alone.trials = [], [], []
+    alone.write(str(profile))
+    assert read_tuning(str(profile)) == alone
+
+
+def test_arms_that_are_to_be_tried_on_other_tails_are_tried_anew_and_once(profile: Path) -> None:
+    """Both of them: what was found for the second does not come back while the first is searched for."""
+    assert tune(profile, "--method", "fo-ga", "zo-ga") == 0
+    tails = '[tuning.arm_tails]\nfo-ga = ["layer"]\nzo-ga = ["layer"]\n\n[unlearning]\n'
+    profile.write_text(profile.read_text().replace("[unlearning]\n", tails, 1))
+    assert tune(profile, "--method", "fo-ga", "zo-ga") == 0
+    trials = json.loads(profile.with_suffix(".tuning.json").read_text())["trials"]
+    assert {trial["tail"] for trial in trials} == {"layer"}
+    points = [(trial["method"], trial["lr"], trial["eps"]) for trial in trials]
+    assert len(set(points)) == len(points) == 2 + 4
 
 
 def test_a_search_may_be_kept_to_a_part_of_the_data(profile: Path) -> None:
