@@ -71,7 +71,7 @@ def _pilots(profile: Profile, materials: Materials, data: ImageData, parts: Spli
     drawn: list[Erasure] = []
     for scenario, seed in _others(data, parts, profile.unlearning[0].seeds[0]):
         pilot, tuning = _pilot_profile(profile, [scenario], [seed])
-        [(_, erasure)] = pilots(pilot, tuning, replace(materials, profile=pilot))
+        [(_, erasure)] = pilots(pilot, tuning, replace(materials, profile=pilot), wanted={0})
         if erasure.untrained is not None:
             raise ValueError(erasure.untrained)
         drawn += [erasure] if erasure.started.forget_accuracy > erasure.target else []

@@ -169,6 +169,12 @@ class Erasure:
         """
         return _once(self.known, name, look, self.original, self.retrained_model)
 
+    def beside_ends(self, name: str, look: Callable[[nn.Module], T], model: nn.Module) -> tuple[T, T, T | None]:
+        """What is seen in `model`, in the original and in Retrain; in Retrain's own model but once."""
+        original, retrained = self.of_ends(name, look)
+        own = retrained if model is self.retrained_model else None
+        return (look(model) if own is None else own), original, retrained
+
     @property
     def rate(self) -> Rate | None:
         """What the arm is run with, for its record."""
@@ -239,7 +245,7 @@ class Erasure:
             if look is self.watch_by or not self._complete(seen):
                 return seen
             look = self.watch_by
-            return look(model) if self.watch_by is not self.follow_by else seen
+            return look(model)
 
         return looked
 

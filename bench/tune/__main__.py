@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(profile.threads)
     with closing(Progress(len(arms))) as progress:
         materials = Materials(profile, library, options.checkpoints, progress, options.download)
-        erasures = pilots(profile, tuning, materials) if arms else []
+        erasures = pilots(profile, tuning, materials, set().union(*lacking.values()))
 
         def own(arm: str) -> list[Pilot]:
             return [pilot for pilot in erasures if pilot.plan in lacking[arm]]

@@ -1,7 +1,7 @@
 """Every arm tried on the same grid, on pilot seeds that no result uses; what is chosen from it is `choice`'s part."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 from operator import attrgetter
@@ -122,12 +122,12 @@ class Pilot(NamedTuple):
     erasure: Erasure
 
 
-def pilots(profile: Profile, tuning: TuningPlan, materials: Materials) -> list[Pilot]:
-    """Every erasure that the points are tried on."""
+def pilots(profile: Profile, tuning: TuningPlan, materials: Materials, wanted: Container[int]) -> list[Pilot]:
+    """Every erasure that the points are tried on, of the plans that are `wanted`, by their numbers."""
     return [
         Pilot(number, prepare_erasure(case, materials))
         for number, plan in enumerate(profile.unlearning)
-        if searched_for(profile, number) == number
+        if number in wanted and searched_for(profile, number) == number
         for case in profile.pilot_cases(plan, tuning)
     ]
 

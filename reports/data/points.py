@@ -64,14 +64,14 @@ def feature_points(done: pd.DataFrame) -> pd.DataFrame:
     """A row an arm and setting: means over its seeds, with `low` and `high`, the least and the greatest.
 
     Columns are `tow`, and `probe`, what one of `SHOTS` samples a class finds of the forgotten in the features, in
-    percent; `original` and `retrained`, what it finds in theirs; and `tail`, what the arm moved.
+    percent; and `original` and `retrained`, what it finds in theirs.
     """
-    columns = ["setting", "method", "tail", "n", "tow", "tow low", "tow high", "probe", "probe low", "probe high"]
+    columns = ["setting", "method", "n", "tow", "tow low", "tow high", "probe", "probe low", "probe high"]
     rows = []
     if PROBED in done:
         known = done[done["method"] != RETRAIN].dropna(subset=["quality.tow", PROBED, PROBE_OF_RETRAIN])
         for (setting, method), of_arm in known.groupby(["setting", "method"], sort=False):
-            row = {"setting": setting, "method": method, "tail": of_arm["rate.tail"].iloc[0], "n": len(of_arm)}
+            row = {"setting": setting, "method": method, "n": len(of_arm)}
             for name, column in (("tow", "quality.tow"), ("probe", PROBED)):
                 values = pd.to_numeric(of_arm[column])
                 row |= {name: values.mean(), f"{name} low": values.min(), f"{name} high": values.max()}

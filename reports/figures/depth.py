@@ -1,5 +1,7 @@
 """The figures of how deep an erasure went: outputs against features, and what comes back by fine-tuning."""
 
+from functools import partial
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +14,7 @@ from reports.figures.panels import (
     arm_lines,
     line_legend,
     marker_legend,
-    panels,
+    setting_panels,
     span,
     titled,
     whiskers,
@@ -27,11 +29,7 @@ def features(points: pd.DataFrame) -> Drawing | None:
     if points.empty:
         return None
     style = arm_style(points["method"])
-    settings = list(points["setting"].unique())
-    figure, places = panels(len(settings), height=3.3, across=2)
-    for axes, setting in zip(places, settings, strict=True):
-        _features_panel(axes, points[points["setting"] == setting], style)
-        titled(axes, setting)
+    figure = setting_panels(points, list(points["setting"].unique()), 3.3, partial(_features_panel, style=style))
     marker_legend(figure, style)
     return Drawing(
         "Forgotten in outputs, and in features",

@@ -1,6 +1,7 @@
 """The figures of whole erasures up to completion: cost and quality against Retrain, memory against what is kept."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from bench.record import SHOTS
 from reports.data.arms import RETRAIN, places
 from reports.data.erasures import QUALITIES, SHARED
 from reports.data.glossary import SAMPLE_FORWARDS, distinct
-from reports.figures.panels import Drawing, marker_legend, panels, plain_numbers, span, titled, whiskers
+from reports.figures.panels import Drawing, marker_legend, plain_numbers, setting_panels, span, titled, whiskers
 from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
 
 ROW_INCHES = 0.27
@@ -59,11 +60,7 @@ def pareto(points: pd.DataFrame) -> Drawing | None:
     if points.empty:
         return None
     style = arm_style(points["method"])
-    settings = list(points["setting"].unique())
-    figure, places = panels(len(settings), height=3.0, across=2)
-    for axes, setting in zip(places, settings, strict=True):
-        _pareto_panel(axes, points[points["setting"] == setting], style)
-        titled(axes, setting)
+    figure = setting_panels(points, list(points["setting"].unique()), 3.0, partial(_pareto_panel, style=style))
     marker_legend(figure, style)
     return Drawing(
         "Peak memory against utility kept",

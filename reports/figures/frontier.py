@@ -1,6 +1,7 @@
 """The frontier: what an erasure takes against what it comes to, every point of the searches behind the results."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -11,7 +12,7 @@ from matplotlib.lines import Line2D
 from bench.record import DEPTH_MARGIN
 from reports.data.arms import places
 from reports.data.glossary import SAMPLE_FORWARDS
-from reports.figures.panels import Drawing, legend_above, panels, plain_numbers, span, titled
+from reports.figures.panels import Drawing, legend_above, plain_numbers, setting_panels, span
 from reports.figures.style import FAINT, MARKERS, OKABE_ITO, PAPER
 
 Look = dict[str, Any]  # as matplotlib's lines take it
@@ -30,10 +31,7 @@ def frontier(points: pd.DataFrame) -> Drawing | None:
     looks = _looks(measured)
     legend = looks | ({"others, search": _tried(False), "zeroth order, search": _tried(True)} if len(tried) else {})
     settings = list(measured["setting"].unique())
-    figure, at = panels(len(settings), height=3.3, across=2)
-    for axes, setting in zip(at, settings, strict=True):
-        _panel(axes, points[points["setting"] == setting], looks)
-        titled(axes, setting)
+    figure = setting_panels(points, settings, 3.3, partial(_panel, looks=looks))
     legend_above(figure, [Line2D([], [], **look) for look in legend.values()], list(legend))
     return Drawing(
         "What an erasure takes, and what it comes to",

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,6 +43,17 @@ def panels(count: int, height: float, across: int = PANELS_ACROSS) -> tuple[Figu
     columns, rows = min(count, across), math.ceil(count / across)
     figure = Figure(figsize=(3.4 * max(2, columns), 0.6 + height * rows), layout="constrained")
     return figure, [figure.add_subplot(rows, columns, index + 1) for index in range(count)]
+
+
+def setting_panels(
+    rows: pd.DataFrame, settings: Sequence[str], height: float, draw: Callable[[Axes, pd.DataFrame], None]
+) -> Figure:
+    """A panel a setting, two beside one another, its name above what `draw` makes of its rows."""
+    figure, places = panels(len(settings), height, across=2)
+    for axes, setting in zip(places, settings, strict=True):
+        draw(axes, rows[rows["setting"] == setting])
+        titled(axes, setting)
+    return figure
 
 
 def plain_numbers(axis: Axis) -> None:

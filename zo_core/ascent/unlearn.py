@@ -92,8 +92,9 @@ def unlearn(
             evaluations.append(evaluate())
             if completed_at is None and completed(evaluations[-1]):
                 completed_at, last = step, math.ceil((1 + horizon) * step)
-                schedule = schedule if evaluate_after is None else iter(evaluate_after(step))
-                due = due if evaluate_after is None else next(schedule, None)
+                if evaluate_after is not None:
+                    schedule = iter(evaluate_after(step))
+                    due = next(schedule, None)
         while due is not None and due <= step:
             due = next(schedule, None)
         if step >= last:

@@ -16,10 +16,10 @@ from torch.nn import functional as F
 
 from bench.base.seeds import generator
 from bench.erasure.erasure import Erasure
-from bench.erasure.quality.evaluation import evaluation_batch
+from bench.erasure.quality.evaluation import eval_mode, evaluation_batch, outputs
 from bench.record import Probe
 from bench.workloads.images.samples import Samples
-from bench.workloads.splits import batches_once, some_of_each
+from bench.workloads.splits import some_of_each
 from zo_core.ascent.tail import head
 
 SHOTS = (5, 20, 100)  # samples a class
@@ -47,8 +47,7 @@ def depth(erasure: Erasure, model: nn.Module) -> tuple[tuple[Probe, ...] | None,
     if not shots:
         return None, short
     try:
-        found = recovered(erasure, model, shots)
-        original, retrained = erasure.of_ends("depth", lambda end: recovered(erasure, end, shots))
+        found, original, retrained = erasure.beside_ends("depth", lambda one: recovered(erasure, one, shots), model)
     except NoProbeError as error:
         return None, str(error)
     aims = [None for _ in shots] if retrained is None else retrained
@@ -115,14 +114,12 @@ def features(model: nn.Module, samples: Samples, places: Tensor, batch_size: int
         raise NoProbeError(str(error)) from None
     found: list[Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _, given: found.append(_flat(layer, given[0])))
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
     try:
-        for images, _ in batches_once(samples.images, samples.labels, places, batch_size, device):
-            model(images)
+        with eval_mode(model):
+            for _ in outputs(model, samples, places, batch_size):
+                pass
     finally:
         hook.remove()
-        model.train(was_training)
     seen = torch.cat(found) if found else torch.zeros(0)
     if len(seen) != len(places):
         raise NoProbeError("the last layer is not given each sample once")

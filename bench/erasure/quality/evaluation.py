@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -64,13 +66,11 @@ class Evaluator:
     @torch.no_grad()
     def __call__(self, model: nn.Module) -> Evaluation:
         """Evaluate in eval mode; the model's own mode is left as it was."""
-        was_training = model.training
-        model.eval()
         parts = self.split
         forget, retain, test, unseen = parts.forget, parts.retain, parts.test, parts.unseen
-        losses, hits = self._at(model, self.data.train, torch.cat([forget, retain]))
-        test_losses, test_hits = self._at(model, self.data.test, torch.cat([test, unseen]).unique())
-        model.train(was_training)
+        with eval_mode(model):
+            losses, hits = self._at(model, self.data.train, torch.cat([forget, retain]))
+            test_losses, test_hits = self._at(model, self.data.test, torch.cat([test, unseen]).unique())
         return Evaluation(
             forget_loss=losses[forget].mean().item(),
             retain_loss=losses[retain].mean().item(),
@@ -159,15 +159,31 @@ def evaluation_batch(step: int, image: torch.Size) -> int:
     return max(step, min(MOST_SAMPLES, LEAST_PIXELS // (4 * image.numel())))
 
 
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode meanwhile; its own mode is left as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def outputs(model: nn.Module, samples: Samples, indices: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits and labels of the samples at `indices`, batch by batch, on the CPU."""
+    device = next(model.parameters()).device
+    for images, targets in batches_once(samples.images, samples.labels, indices, batch_size):
+        yield model(images.to(device)).cpu(), targets
+
+
 def per_sample(model: nn.Module, samples: Samples, indices: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
     """Cross-entropy and correctness of the samples at `indices`, on the CPU: (n,) float32 and (n,) float64, 0 or 1.
 
     Logits that are not finite are wrong: their argmax would say nothing but the order of the classes.
     """
-    device = next(model.parameters()).device
     losses, hits = [torch.zeros(0)], [torch.zeros(0, dtype=torch.float64)]
-    for images, targets in batches_once(samples.images, samples.labels, indices, batch_size):
-        logits = model(images.to(device)).cpu()
+    for logits, targets in outputs(model, samples, indices, batch_size):
         losses.append(F.cross_entropy(logits, targets, reduction="none"))
         hits.append(((logits.argmax(1) == targets) & logits.isfinite().all(1)).double())
     return torch.cat(losses), torch.cat(hits)

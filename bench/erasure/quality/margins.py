@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.erasure.erasure import Erasure
-from bench.erasure.quality.evaluation import evaluation_batch
+from bench.erasure.quality.evaluation import eval_mode, evaluation_batch, outputs
 from bench.record import Margins
-from bench.workloads.splits import batches_once
 
 MOST = 100  # samples, the first ones of the request
 DIGITS = 3
@@ -24,23 +23,16 @@ def margins(erasure: Erasure, model: nn.Module) -> tuple[Margins | None, str | N
     """Of the forgotten samples, in `model`, in the original and in Retrain; and why there are none."""
     if erasure.split.forgotten_class is not None:
         return None, "a class is forgotten, and no samples by name"
-
-    def look(end: nn.Module) -> tuple[float, ...]:
-        return _margins(erasure, end)
-
-    original, retrained = erasure.of_ends("margins", look)
-    return Margins(model=look(model), original=original, retrained=retrained), None
+    found, original, retrained = erasure.beside_ends("margins", lambda one: _margins(erasure, one), model)
+    return Margins(model=found, original=original, retrained=retrained), None
 
 
 @torch.no_grad()
 def _margins(erasure: Erasure, model: nn.Module) -> tuple[float, ...]:
     samples, places = erasure.data.train, erasure.split.forget[:MOST]
     batch_size = evaluation_batch(erasure.case.batch_size, samples.images.shape[1:])
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
-    batches = batches_once(samples.images, samples.labels, places, batch_size, device)
-    found = torch.cat([margin(model(images), labels).cpu() for images, labels in batches])
-    model.train(was_training)
+    with eval_mode(model):
+        found = torch.cat([margin(*answers) for answers in outputs(model, samples, places, batch_size)])
     return tuple(round(value, DIGITS) for value in found.tolist())
 
 

@@ -54,12 +54,10 @@ def relearned(erasure: Erasure, model: nn.Module) -> tuple[tuple[Relearned, ...]
 
 def _from(erasure: Erasure, model: nn.Module, shots: int) -> Relearned:
     """From so many samples, beside both ends; raises FloatingPointError where fine-tuning diverges."""
-
-    def relearn(start: nn.Module) -> tuple[float, ...]:
-        return _accuracies(erasure, start, shots)
-
-    original, retrained = erasure.of_ends(f"relearned from {shots}", relearn)
-    return Relearned(shots=shots, step=STEPS, model=relearn(model), original=original, retrained=retrained)
+    found, original, retrained = erasure.beside_ends(
+        f"relearned from {shots}", lambda start: _accuracies(erasure, start, shots), model
+    )
+    return Relearned(shots=shots, step=STEPS, model=found, original=original, retrained=retrained)
 
 
 def _most_shots(erasure: Erasure) -> int:

@@ -15,10 +15,9 @@ from zo_core import Objective, cross_entropy
 
 def training_optimizer(model: nn.Module, training: Training) -> Optimizer:
     """SGD as the profile has it; weight decay holds all parameters, or those of two dimensions or more alone."""
-    parameters = list(model.parameters())
-    decaying = [parameter for parameter in parameters if training.decay == "all" or parameter.ndim > 1]
-    held = {id(parameter) for parameter in decaying}
-    free = [parameter for parameter in parameters if id(parameter) not in held]
+    every = training.decay == "all"
+    decaying = [parameter for parameter in model.parameters() if every or parameter.ndim > 1]
+    free = [parameter for parameter in model.parameters() if not every and parameter.ndim <= 1]
     groups = [{"params": decaying, "weight_decay": training.weight_decay}, {"params": free, "weight_decay": 0.0}]
     given = [group for group in groups if group["params"]]
     return torch.optim.SGD(given, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 import pandas as pd
 
@@ -64,6 +65,12 @@ def _farther(zeroth: pd.Series, first: pd.Series) -> float:
     return theirs - ours
 
 
+def _margin(rule: str, sign: int = 1) -> tuple[Callable[[Rules], float], Callable[[Rules], float]]:
+    """The bound, so much above or below no difference, and what counts as one."""
+    margin = attrgetter(rule)
+    return lambda rules: sign * margin(rules), margin
+
+
 def _zero(_: Rules) -> float:
     return 0.0
 
@@ -90,23 +97,20 @@ STATISTICS = (
         QUALITY,
         f"ToW, {ZEROTH} minus {FIRST}",
         _difference("quality.tow"),
-        lambda rules: -rules.tow_margin,
-        lambda rules: rules.tow_margin,
+        *_margin("tow_margin", -1),
     ),
     Statistic(
         QUALITY,
         f"distance of a probe's finds from Retrain's in points, {FIRST} minus {ZEROTH}",
         _farther,
-        lambda rules: -rules.depth_margin,
-        lambda rules: rules.depth_margin,
+        *_margin("depth_margin", -1),
         came_with="depth_margin",
     ),
     Statistic(
         STABILITY,
         f"time to collapse in T*, {ZEROTH} minus {FIRST}",
         _difference("stability.collapse"),
-        lambda rules: rules.collapse_margin,
-        lambda rules: rules.collapse_margin,
+        *_margin("collapse_margin"),
     ),
     Statistic(
         STABILITY,
@@ -118,30 +122,26 @@ STATISTICS = (
         STABILITY,
         f"retain accuracy lost at matched displacement in points, {FIRST} minus {ZEROTH}",
         _difference("stability.drop_at_distance", -1),
-        lambda rules: rules.drop_margin,
-        lambda rules: rules.drop_margin,
+        *_margin("drop_margin"),
     ),
     Statistic(
         STABILITY,
         f"retain accuracy lost at matched forget loss in points, {FIRST} minus {ZEROTH}",
         _difference("stability.drop_at_forget_loss", -1),
-        lambda rules: rules.drop_margin,
-        lambda rules: rules.drop_margin,
+        *_margin("drop_margin"),
     ),
     Statistic(
         STABILITY,
         f"time to collapse in T*, {ZEROTH} minus {MATCHED}",
         _difference("stability.collapse"),
-        lambda rules: rules.collapse_margin,
-        lambda rules: rules.collapse_margin,
+        *_margin("collapse_margin"),
         first=MATCHED,
     ),
     Statistic(
         STABILITY,
         f"time to collapse in T*, {CLIPPED[0]} minus {CLIPPED[1]}",
         _difference("stability.collapse"),
-        lambda rules: rules.collapse_margin,
-        lambda rules: rules.collapse_margin,
+        *_margin("collapse_margin"),
         first=CLIPPED[1],
         zeroth=CLIPPED[0],
         beside=True,
