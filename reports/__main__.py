@@ -36,9 +36,10 @@ def _draw(given: list[str]) -> int:
     )
     parser.add_argument("json", nargs="*", type=Path, help="benchmark JSON files (default: reports/latest's)")
     parser.add_argument("--out", type=Path, default=LATEST, help="folder of the report (default: reports/latest)")
+    parser.add_argument("--vector", action="store_true", help="write the figures as SVG and PDF, too")
     options = parser.parse_args(given)
     results = load(options.json or [LATEST / "benchmark.json"])
-    written = write_report(results, options.out)
+    written = write_report(results, options.out, options.vector)
     sys.stdout.write(f"report: {written[0]} ({len(written)} files)\n")
     return 0
 

@@ -31,8 +31,11 @@ class NotWrittenError(Exception):
     """The report cannot be written where it should be; the message is one line and says what to do."""
 
 
-def write_report(results: Results, folder: Path) -> list[Path]:
+def write_report(results: Results, folder: Path, vector: bool = False) -> list[Path]:
     """Draw everything and put it into `folder`, replacing a former report file by file; figures only it had go.
+
+    Args:
+        vector: the figures as SVG and PDF, too.
 
     Raises:
         NotWrittenError: the folder cannot be written. A former report in it is then as it was, and so it is if anything
@@ -45,7 +48,7 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as workshop:
-            _write(results, Path(workshop))
+            _write(results, Path(workshop), vector)
             return _put(Path(workshop), folder)
     except OSError as error:
         where = error.filename2 or error.filename or folder
@@ -73,12 +76,12 @@ def _figures_in(folder: Path) -> set[Path]:
     return {path for path in folder.iterdir() if figure.fullmatch(path.name)}
 
 
-def _write(results: Results, staged: Path) -> None:
+def _write(results: Results, staged: Path, vector: bool) -> None:
     found = list(sections(results))
     stems = {f"{section.name}{exhibit.name}": exhibit for section in found for exhibit in section.exhibits}
     content = {
         "sections": found,
-        "svg": {stem: _save(exhibit, staged / stem) for stem, exhibit in stems.items() if exhibit.drawing},
+        "svg": {stem: _save(exhibit, staged / stem, vector) for stem, exhibit in stems.items() if exhibit.drawing},
         "origin": machine_table(results),
         "commit_text": commit_text,
         "MOST_ROWS": MOST_ROWS,
@@ -122,17 +125,17 @@ def _sustainability(section: Section) -> dict[str, Any]:
     return sustainability.as_data(section.statement)
 
 
-def _save(exhibit: Exhibit, path: Path) -> Markup:
-    """Write the figure as SVG, PNG and PDF; return the SVG element, to stand in the page."""
+def _save(exhibit: Exhibit, path: Path, vector: bool) -> Markup:
+    """Write the figure as PNG and, where asked for, as SVG and PDF; return the SVG element, to stand in the page."""
     drawing, whole = exhibit.drawing, exhibit.whole
     assert drawing is not None
     assert whole is not None  # of more than `drawing` shows
-    svg = _svg(whole)
-    path.with_suffix(".svg").write_text(svg, encoding="utf-8")
+    svg = _svg(drawing)
     whole.figure.savefig(path.with_suffix(".png"))
-    whole.figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
-    element = for_the_page(svg if whole is drawing else _svg(drawing), path.name)
-    return Markup(element)  # noqa: S704 (matplotlib's own output, which escapes its text)
+    if vector:
+        path.with_suffix(".svg").write_text(svg if whole is drawing else _svg(whole), encoding="utf-8")
+        whole.figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+    return Markup(for_the_page(svg, path.name))  # noqa: S704 (matplotlib's own output, which escapes its text)
 
 
 def _svg(drawing: Drawing) -> str:
