@@ -24,9 +24,14 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _stays_small() -> Iterator[None]:
-    """Fail the test with which this process grows beyond 2 GB: it takes too much, or those before it kept too much."""
+def _stays_small(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test with which this process grows beyond 2 GB: it takes too much, or those before it kept too much.
+
+    CUDA's libraries alone take more.
+    """
     before = peak()
     yield
     after = peak()
+    if request.node.get_closest_marker("cuda"):
+        return
     assert after <= max(before, MOST_BYTES), f"this process grew to {after / 1e9:.2f} GB; at most {MOST_BYTES / 1e9} GB"

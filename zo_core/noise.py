@@ -115,7 +115,8 @@ class PooledNoise:
         for run, offset in zip(together, integers(len(together), self._seed, step, query, group), strict=True):
             sizes = [chunks[place].numel() for place in run]
             pool = self._pool(chunks[run[0]].device, chunks[run[0]].dtype)
-            windows += pool.narrow(0, offset % (2 * self.chunk_numbers), sum(sizes)).split_with_sizes(sizes)
+            window = pool.narrow(0, offset % (2 * self.chunk_numbers), sum(sizes))
+            windows += [window] if len(sizes) == 1 else window.split_with_sizes(sizes)
         return windows
 
     def _pool(self, device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -13,13 +13,23 @@ from torch.optim import Optimizer
 from zo_core import ZOSGD, Noise
 
 
+def fused(parameters: Iterable[Tensor]) -> bool:
+    """Whether torch's optimizers are to step such parameters by their fused kernel: on a GPU.
+
+    Left to itself torch takes the one there that negates all gradients at once to go up, or adds decay to them, in new
+    tensors: as much memory again as the gradients have.
+    """
+    return any(parameter.is_cuda for parameter in parameters)
+
+
 class ClippedSGD(torch.optim.SGD):
     """SGD on a gradient whose norm is clipped at `max_norm` (Pascanu et al. 2013, "On the difficulty of training
     recurrent neural networks", algorithm 1).
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, *, max_norm: float, maximize: bool) -> None:
-        super().__init__(params, lr=lr, maximize=maximize)
+        moving = list(params)
+        super().__init__(moving, lr=lr, maximize=maximize, fused=fused(moving))
         self.max_norm = max_norm
 
     def step(self, closure: Callable[[], Any]) -> float:  # type: ignore[override]
@@ -36,7 +46,8 @@ class MaskedSGD(torch.optim.SGD):
     """SGD that changes only what `masks` select: a bool tensor for each of `params`, of its shape."""
 
     def __init__(self, params: Iterable[Tensor], lr: float, *, masks: Iterable[Tensor]) -> None:
-        super().__init__(params, lr=lr)
+        moving = list(params)
+        super().__init__(moving, lr=lr, fused=fused(moving))
         for parameter, mask in zip(self.param_groups[0]["params"], masks, strict=True):
             self.state[parameter]["mask"] = mask
 

@@ -26,7 +26,7 @@ from bench.arms.arm import (
 )
 from bench.arms.arm import methods as methods  # with the arms in it
 from bench.arms.checkpointing import checkpointed
-from bench.arms.optimizers import ClippedSGD, FusedSGD, MaskedSGD, MeZO, OnEstimate, SignSGD
+from bench.arms.optimizers import ClippedSGD, FusedSGD, MaskedSGD, MeZO, OnEstimate, SignSGD, fused
 from bench.arms.subspace import SAMPLES, SubspaceProjection
 from bench.base.seeds import generator
 from bench.profiles import Profile, Tuned, UnlearningPlan
@@ -126,7 +126,7 @@ def fo_ga_matched(request: Request) -> Steps:
     """
     dimensions = sum(parameter.numel() for parameter in request.model.parameters() if parameter.requires_grad)
     lr = request.hyperparameters.lr * dimensions**0.5
-    return Steps(torch.optim.SGD(request.model.parameters(), lr=lr, maximize=True), request.forget)
+    return Steps(_ascent(request, lr), request.forget)
 
 
 @arm("fo-neggrad-plus", "first-order, up on the forget and down on the retain set", 6)
@@ -300,12 +300,13 @@ def prepare_step(
     return first_step(methods.get(name), request)
 
 
-def _ascent(request: Request) -> Optimizer:
-    return torch.optim.SGD(request.model.parameters(), lr=request.hyperparameters.lr, maximize=True)
+def _ascent(request: Request, lr: float | None = None) -> Optimizer:
+    rate = request.hyperparameters.lr if lr is None else lr
+    return _moving(request, torch.optim.SGD, rate, maximize=True)
 
 
 def _descent(request: Request) -> Optimizer:
-    return torch.optim.SGD(request.model.parameters(), lr=request.hyperparameters.lr)
+    return _moving(request, torch.optim.SGD, request.hyperparameters.lr)
 
 
 def _zeroth_order(request: Request, optimizer: Callable[..., Optimizer] = ZOSGD) -> Optimizer:
@@ -316,7 +317,13 @@ def _zeroth_order(request: Request, optimizer: Callable[..., Optimizer] = ZOSGD)
 def _on_estimate(request: Request, inner: Callable[..., Optimizer]) -> Optimizer:
     estimator = _zeroth_order(request)
     assert isinstance(estimator, ZOSGD)
-    return OnEstimate(estimator, inner(request.model.parameters(), lr=request.hyperparameters.lr, maximize=True))
+    return OnEstimate(estimator, _moving(request, inner, request.hyperparameters.lr, maximize=True))
+
+
+def _moving(request: Request, optimizer: Callable[..., Optimizer], lr: float, **options: bool) -> Optimizer:
+    """One of torch's optimizers, of the model's parameters."""
+    parameters = list(request.model.parameters())
+    return optimizer(parameters, lr=lr, fused=fused(parameters), **options)
 
 
 def _first(batches: Iterable[Batch], samples: int) -> Iterator[Batch]:

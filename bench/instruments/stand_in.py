@@ -74,8 +74,9 @@ class StandIn(BaseModel):
         return self.step(self.model())
 
     def model(self) -> nn.Module:
-        """The case's model on its device."""
-        return self.build().to(self.case.device)
+        """The case's model on its device, drawn there."""
+        with torch.device(self.case.device):
+            return self.build().to(self.case.device)
 
     def build(self) -> nn.Module:
         """The case's model on the device that is torch's default."""

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torchvision.transforms import v2
 
 from bench.arms.arm import Batch
+from bench.arms.optimizers import fused
 from bench.profiles import Training
 from zo_core import Objective, cross_entropy
 
@@ -20,7 +21,13 @@ def training_optimizer(model: nn.Module, training: Training) -> Optimizer:
     free = [parameter for parameter in model.parameters() if not every and parameter.ndim <= 1]
     groups = [{"params": decaying, "weight_decay": training.weight_decay}, {"params": free, "weight_decay": 0.0}]
     given = [group for group in groups if group["params"]]
-    return torch.optim.SGD(given, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov)
+    return torch.optim.SGD(
+        given,
+        lr=training.lr,
+        momentum=training.momentum,
+        nesterov=training.nesterov,
+        fused=fused(model.parameters()),
+    )
 
 
 def training_objective(training: Training) -> Objective:
