@@ -19,6 +19,7 @@ class Galleries:
         digits, images: every arm's whole erasure, of digits and of photographs.
         frontier: erasures of both, each arm at its own batch size and on its own part of the network.
         edge: steps and erasures on torch and on an inference engine.
+        gpu: single steps on a GPU.
         quick: the README's first command.
     """
 
@@ -27,6 +28,7 @@ class Galleries:
     images: Part
     frontier: Part
     edge: Part
+    gpu: Part
     quick: Part
 
     @cached_property
