@@ -39,6 +39,7 @@ RELEARNING_STEPS = (0, 1, 2, 4, 8, 16, 32)  # of fine-tuning, after which accura
 SHOTS = 20  # samples a class, of the probe that points of a search are held against
 CLOSE = 0.02  # of ToW: points of a search that come so near each other are taken for as good
 DEPTH_MARGIN = 3.0  # points that it may find more than after ascent on the whole network
+COLLAPSE_POINTS = 5.0  # of retain accuracy, under its value at T*
 JOURNAL = "journal.jsonl"  # of a run that goes on, or was broken off, beside its JSON
 LONGEST_NAME = 200  # bytes; file systems take 255, hash and suffix among them
 UNTIMED = "untimed"  # where the JSON has cases without a time, which no reader of pytest-benchmark's format expects

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import linear_regression
 
-from bench.record import Curve, Rules, Stability
+from bench.record import COLLAPSE_POINTS, Curve, Rules, Stability
 
-COLLAPSE = 5.0  # points of retain accuracy
 LEAST_LOSS = 1e-12  # nats; a saturated network's loss may round to zero, which has no logarithm
 
 
@@ -44,7 +43,7 @@ def stability(
         diverged: the step whose loss was not finite, if one was; a run that cannot go on counts as staying there.
     """
     looks = _looks(curve, completed)
-    if looks[0].retain_accuracy < chance + COLLAPSE:
+    if looks[0].retain_accuracy < chance + COLLAPSE_POINTS:
         return Stability(collapse=0.0, collapsed=True, loss_slope=_slope(looks))
     collapsed_at = _collapse(looks, None if diverged is None else (diverged - completed) / completed)
 
@@ -99,7 +98,7 @@ def _or_infinite(value: float | None) -> float:
 
 def _collapse(looks: list[_Look], diverged: float | None) -> float | None:
     """When the model collapsed; None if it did not."""
-    floor = looks[0].retain_accuracy - COLLAPSE
+    floor = looks[0].retain_accuracy - COLLAPSE_POINTS
     for before, after in pairwise(looks):
         if not after.finite:
             return after.time

@@ -20,8 +20,7 @@ ASCENTS = (
     "zo-momentum",
     "zo-adam",
 )
-# A look follows from the place: new arms come last, so that it stays; every seventh has the same colour, as fo-ga and
-# fo-ga-tail do, and zo-ga and zo-ga-fast.
+# A look follows from the place within the family: new arms come last, so that it stays.
 KNOWN = (
     "forward",
     "fo-ga",
@@ -54,8 +53,36 @@ KNOWN = (
 )
 
 
+YARDSTICK, FIRST_ORDER, ZEROTH_ORDER, ON_LABELS, OTHER = FAMILIES = (
+    "yardstick",
+    "first-order",
+    "zeroth-order",
+    "descent on labels",
+    "other",
+)
+
+
+def family(method: str) -> str:
+    """One of `FAMILIES`: what an arm takes its steps by. A user's own arm is of none of ours."""
+    if method in ("forward", "forward-movable", RETRAIN, "original"):
+        return YARDSTICK
+    if method not in KNOWN or method == "subspace":
+        return OTHER
+    if method.startswith("zo-"):
+        return ZEROTH_ORDER
+    return FIRST_ORDER if method.startswith("fo-ga") else ON_LABELS
+
+
 def places(methods: Iterable[str]) -> dict[str, int]:
-    """The arms in their order, each with the number that its look follows from: the known ones first, then by name."""
+    """The arms in their order, each with its place in it: the known ones first, then by name."""
     present = set(methods)
     everyone = [*KNOWN, *sorted(present - set(KNOWN))]
     return {name: place for place, name in enumerate(everyone) if name in present}
+
+
+def places_in_family(methods: Iterable[str]) -> dict[str, int]:
+    """The arms in their order, each with its place among all known ones of its family."""
+    order = list(places(methods))
+    everyone = list(places({*KNOWN, *order}))
+    alike = {name: [other for other in everyone if family(other) == family(name)] for name in order}
+    return {name: alike[name].index(name) for name in order}

@@ -4,6 +4,7 @@ Machines and devices stand side by side and are never pooled.
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from functools import cached_property
 import pandas as pd
 
 from bench.record import Rules, Run
+from reports.data import spoken
 from reports.data.erasures import ArmRuns, arm_runs, completed, with_costs
 from reports.data.load import Results
 from reports.data.points import (
@@ -158,6 +160,24 @@ class Part:
         names = next((list(held.train) for held in self.run.data if held.dataset == dataset), [])
         by_index = kind == "class" and value not in names and value.isdecimal() and int(value) < len(names)
         return names[int(value)] if by_index else None
+
+    @cached_property
+    def spoken(self) -> dict[str, str]:
+        """What people call each setting; the batch size is said where another setting differs in nothing else."""
+        firsts = {str(name): of_setting.iloc[0] for name, of_setting in self.runs.groupby("setting", sort=False)}
+        words = {
+            name: spoken.setting(case, self.class_name(case["dataset"], case["scenario"]))
+            for name, case in firsts.items()
+        }
+        alike = Counter(words.values())
+        return {
+            name: said if alike[said] == 1 else f"{said}, {spoken.batch(firsts[name])}" for name, said in words.items()
+        }
+
+    @cached_property
+    def networks(self) -> dict[str, str]:
+        """What people call each network."""
+        return {name: spoken.network(name) for name in self.cases["model"].unique()}
 
     @cached_property
     def names(self) -> dict[tuple[str, str], str]:

@@ -46,17 +46,24 @@ def on_engines(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def pareto_points(done: pd.DataFrame) -> pd.DataFrame:
-    """A row an arm and setting: `mib`, the peak; `mean`, `low` and `high` of RA at T*; whether it is on the `front`.
+    """A row an arm and setting: `mib`, the peak; `mean`, `low` and `high` of RA at T*; `batch`, samples a step, 0 for
+    Retrain, whose case has none of its own; whether it is on the `front`.
 
     Args:
         done: completed runs, with the peak as `mib`.
     """
     runs = done.dropna(subset=["mib", UTILITY])
     if runs.empty:
-        return pd.DataFrame(columns=["setting", "method", "mib", "mean", "low", "high", "front"])
+        return pd.DataFrame(columns=["setting", "method", "mib", "mean", "low", "high", "batch", "front"])
     grouped = runs.assign(kept=pd.to_numeric(runs[UTILITY])).groupby(["setting", "method"], sort=False)
-    points = grouped.agg(mib=("mib", "max"), mean=("kept", "mean"), low=("kept", "min"), high=("kept", "max"))
-    points = points.reset_index()
+    points = grouped.agg(
+        mib=("mib", "max"),
+        mean=("kept", "mean"),
+        low=("kept", "min"),
+        high=("kept", "max"),
+        batch=("batch_size", "max"),
+    ).reset_index()
+    points["batch"] = points["batch"].where(points["method"] != RETRAIN, 0)
     return points.assign(front=_unbeaten(points, ["setting"], "mib"))
 
 

@@ -9,18 +9,11 @@ from matplotlib.figure import Figure
 from bench.record import SHOTS
 from reports.data.arms import RETRAIN
 from reports.data.glossary import RELEARNING
-from reports.figures.panels import (
-    Drawing,
-    arm_lines,
-    line_legend,
-    marker_legend,
-    setting_panels,
-    span,
-    titled,
-    whiskers,
-)
+from reports.figures.direct import Place, name_directly
+from reports.figures.panels import Drawing, arm_lines, setting_panels, span, titled, whiskers
 from reports.figures.style import QUIET, ArmStyle, arm_style
 
+INCHES, ROW_INCHES = 3.4, 3.0
 ENDS = {"original": ":", RETRAIN: "-"}  # and the lines that mark them
 
 
@@ -29,8 +22,8 @@ def features(points: pd.DataFrame) -> Drawing | None:
     if points.empty:
         return None
     style = arm_style(points["method"])
-    figure = setting_panels(points, list(points["setting"].unique()), 3.3, partial(_features_panel, style=style))
-    marker_legend(figure, style)
+    settings = list(points["setting"].unique())
+    figure = setting_panels(points, settings, INCHES, partial(_features_panel, style=style), width=4.7)
     return Drawing(
         "Forgotten in outputs, and in features",
         f"ToW at completion against what a probe of {SHOTS} samples a class finds of the forgotten: means and ranges "
@@ -64,6 +57,10 @@ def _features_panel(axes: Axes, points: pd.DataFrame, style: ArmStyle) -> None:
             name, (0, mean), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points", color=QUIET
         )
     axes.set(xlabel="ToW at T* (1 is Retrain)", ylabel="probe finds (%)")
+    places = [
+        Place(row["tow"], row["probe"], row["method"], style.palette[row["method"]]) for _, row in points.iterrows()
+    ]
+    name_directly(axes, places, INCHES - 1)
 
 
 def relearning(curves: pd.DataFrame) -> Drawing | None:
@@ -73,7 +70,7 @@ def relearning(curves: pd.DataFrame) -> Drawing | None:
     curves = curves.assign(method=curves["whose"])
     style = arm_style(curves["method"])
     settings, shots = list(curves["setting"].unique()), sorted(curves["shots"].unique())
-    figure = Figure(figsize=(8.2, 0.6 + 2.7 * len(settings)), layout="constrained")
+    figure = Figure(figsize=(9.4, 0.6 + ROW_INCHES * len(settings)), layout="constrained")
     rows = figure.subplots(len(settings), len(shots), squeeze=False, sharey="row")
     for row, setting in zip(rows, settings, strict=True):
         for axes, count in zip(row, shots, strict=True):
@@ -82,9 +79,10 @@ def relearning(curves: pd.DataFrame) -> Drawing | None:
                 axes.axis("off")
                 continue
             _relearning_panel(axes, of_panel, style)
-            titled(axes, f"{setting}: {count} shots" if axes is row[0] else f"{count} shots")
+            titled(axes, f"{setting}\n{count} shots" if axes is row[0] else f"\n{count} shots", loc="left")
+            last = axes, _ends(of_panel, style)
+        name_directly(*last, ROW_INCHES - 1)
         row[0].set_ylabel("accuracy on the forgotten (%)")
-    line_legend(figure, style)
     return Drawing(
         "What comes back by fine-tuning",
         f"{RELEARNING} Means over {span(curves['n'])} seeds; the steps double from mark to mark. What comes back "
@@ -93,6 +91,13 @@ def relearning(curves: pd.DataFrame) -> Drawing | None:
         "samples.",
         figure,
     )
+
+
+def _ends(curves: pd.DataFrame, style: ArmStyle) -> list[Place]:
+    """Where each line ends, and whose it is."""
+    most = curves["step"].nunique() - 1
+    last = curves[curves["step"] == curves["step"].max()]
+    return [Place(most, row["accuracy"], row["method"], style.palette[row["method"]]) for _, row in last.iterrows()]
 
 
 def _relearning_panel(axes: Axes, curves: pd.DataFrame, style: ArmStyle) -> None:

@@ -1,5 +1,7 @@
 """The figures of whole erasures up to completion: cost and quality against Retrain, memory against what is kept."""
 
+import math
+import textwrap
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,10 +13,14 @@ from bench.record import SHOTS
 from reports.data.arms import RETRAIN, places
 from reports.data.erasures import QUALITIES, SHARED
 from reports.data.glossary import SAMPLE_FORWARDS, distinct
-from reports.figures.panels import Drawing, marker_legend, plain_numbers, setting_panels, span, titled, whiskers
+from reports.figures.direct import Place, name_directly
+from reports.figures.panels import Drawing, plain_numbers, setting_panels, span, titled, whiskers
 from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
 
 ROW_INCHES = 0.27
+AXIS_LETTERS = 18
+LEAST_POINTS, BEYOND = 5.0, 4.0  # half an axis, in points; and in medians of the arms' distances from Retrain
+PARETO_INCHES = 3.4
 MOST_MARKS = 20  # of an arm in a setting
 MEANS = "A small mark a seed, the large one their mean"
 
@@ -40,7 +46,7 @@ def completion_cost(done: pd.DataFrame) -> Drawing | None:
 def quality_gaps(done: pd.DataFrame) -> Drawing | None:
     """UA, RA, TA and MIA at completion, as differences to Retrain's of the same seed."""
     runs = _arms(done)
-    gaps = {f"{column} gap": f"{name} (points)" for name, column in QUALITIES.items()}
+    gaps = {f"{column} gap": f"{name} minus Retrain's, points" for name, column in QUALITIES.items()}
     gaps = {column: label for column, label in gaps.items() if column in runs and runs[column].notna().any()}
     if not gaps:
         return None
@@ -49,7 +55,8 @@ def quality_gaps(done: pd.DataFrame) -> Drawing | None:
         f"{MEANS} ({_seeds(runs)}). Points above or below Retrain's value with the same seed; the line is Retrain. "
         "UA: error on the forget set; RA, TA: accuracy on retain and test data; MIA: share of the forget set that an "
         f"attacker takes for unseen; probe: what one of {SHOTS} samples a class finds of the forgotten in the "
-        "features. Runs that never complete are left out.",
+        "features. What lies far beyond the others stands at the edge, with its number. Runs that never complete are "
+        "left out.",
         "Differences to Retrain in UA, RA, TA, MIA and what a probe finds, one row a setting, one line an arm.",
         _by_arm(runs, gaps, logarithmic=False, reference=0.0),
     )
@@ -60,13 +67,13 @@ def pareto(points: pd.DataFrame) -> Drawing | None:
     if points.empty:
         return None
     style = arm_style(points["method"])
-    figure = setting_panels(points, list(points["setting"].unique()), 3.0, partial(_pareto_panel, style=style))
-    marker_legend(figure, style)
+    settings = list(points["setting"].unique())
+    figure = setting_panels(points, settings, PARETO_INCHES, partial(_pareto_panel, style=style), width=4.7)
     return Drawing(
         "Peak memory against utility kept",
         "Retain accuracy at completion, mean and range over the seeds that completed, against the peak of live tensors "
         "in a step. Up and to the left is better; the line joins the arms that no other beats in both. The memory axis "
-        "is logarithmic.",
+        "is logarithmic; beside an arm stands its batch size, Retrain's being that of its training.",
         "Retain accuracy at completion against peak memory, one panel a setting, one mark an arm.",
         figure,
     )
@@ -86,11 +93,23 @@ def _pareto_panel(axes: Axes, points: pd.DataFrame, style: ArmStyle) -> None:
     front = points[points["front"]].sort_values("mib")
     axes.plot(front["mib"], front["mean"], drawstyle="steps-post", color=FAINT, linewidth=1, zorder=0)
     axes.set(xscale="log", xlabel="peak of live tensors (MiB)", ylabel="retain accuracy at T* (%)")
+    axes.autoscale_view()
     plain_numbers(axes.xaxis)
+    places = [
+        Place(point["mib"], point["mean"], _named(point), style.palette[point["method"]])
+        for _, point in points.iterrows()
+    ]
+    name_directly(axes, places, PARETO_INCHES - 1)
+
+
+def _named(point: pd.Series) -> str:
+    """With the batch, on which the memory depends."""
+    return f"{point['method']}, batch {point['batch']:.0f}" if point["batch"] > 0 else str(point["method"])
 
 
 def _by_arm(runs: pd.DataFrame, columns: dict[str, str], logarithmic: bool, reference: float) -> Figure:
     """A row a setting, a panel a column; in it a line an arm, with a mark a seed or their range, and the mean's."""
+    runs = runs[runs[list(columns)].notna().any(axis=1)]
     style = arm_style(runs["method"])
     settings = list(runs["setting"].unique())
     arms = {setting: list(places(runs.loc[runs["setting"] == setting, "method"])) for setting in settings}
@@ -99,22 +118,42 @@ def _by_arm(runs: pd.DataFrame, columns: dict[str, str], logarithmic: bool, refe
     rows = figure.subplots(len(settings), len(columns), squeeze=False, sharey="row", height_ratios=heights)
     for row, setting in zip(rows, settings, strict=True):
         for axes, (column, label) in zip(row, columns.items(), strict=True):
-            _marks(axes, runs[runs["setting"] == setting], column, arms[setting], style)
+            _marks(axes, runs[runs["setting"] == setting], column, arms[setting], style, edges=not logarithmic)
             axes.axvline(reference, color=QUIET, linewidth=1, zorder=0)
             if logarithmic:
                 axes.set_xscale("log")
                 plain_numbers(axes.xaxis)
-            axes.set_xlabel(label)
+            axes.set_xlabel(textwrap.fill(label, AXIS_LETTERS), fontsize=9)
         row[0].set_yticks(range(len(arms[setting])), arms[setting])
         row[0].invert_yaxis()
         titled(row[0], setting, loc="left")
     return figure
 
 
-def _marks(axes: Axes, runs: pd.DataFrame, column: str, order: Sequence[str], style: ArmStyle) -> None:
+def _marks(
+    axes: Axes, runs: pd.DataFrame, column: str, order: Sequence[str], style: ArmStyle, edges: bool = False
+) -> None:
+    """With `edges`, an arm far beyond the others stands at the edge, its mean in numbers."""
+    of_arm = {arm: pd.to_numeric(runs.loc[runs["method"] == arm, column]).dropna() for arm in order}
+    most = _most(pd.Series({arm: values.mean() for arm, values in of_arm.items()}).dropna()) if edges else math.inf
+    if math.isfinite(most):
+        axes.set_xlim(-most, most)
     for place, arm in enumerate(order):
-        values = pd.to_numeric(runs.loc[runs["method"] == arm, column]).dropna()
+        values = of_arm[arm]
         if values.empty:
+            continue
+        if abs(mean := values.mean()) > most:
+            side = math.copysign(1, mean)
+            axes.plot([side * most], [place], color=style.palette[arm], marker=">" if side > 0 else "<", clip_on=False)
+            axes.annotate(
+                f"{mean:.0f}",
+                (side * most, place),
+                xytext=(-7 * side, 0),
+                textcoords="offset points",
+                ha="right" if side > 0 else "left",
+                va="center",
+                fontsize=8,
+            )
             continue
         color, marker = style.palette[arm], style.markers[arm]
         if len(values) > MOST_MARKS:
@@ -122,6 +161,14 @@ def _marks(axes: Axes, runs: pd.DataFrame, column: str, order: Sequence[str], st
         else:
             axes.plot(values, [place] * len(values), color=color, marker=marker, linestyle="", markersize=3, alpha=0.6)
         axes.plot([values.mean()], [place], color=color, marker=marker, linestyle="", markersize=8)
+
+
+def _most(means: pd.Series) -> float:
+    """How far an axis goes to either side where a few means lie far beyond the others; infinity where none does."""
+    if means.empty:
+        return math.inf
+    within = max(LEAST_POINTS, BEYOND * float(means.abs().median()))
+    return within if means.abs().max() > 1.5 * within else math.inf
 
 
 def _arms(runs: pd.DataFrame) -> pd.DataFrame:

@@ -12,14 +12,16 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.figures.style import ArmStyle
+from reports.figures.style import QUIET, ArmStyle
 
 PANELS_ACROSS = 3
+PANEL_INCHES = 3.4
 LEGEND_ENTRY_INCHES = 2
-TITLE_LETTERS = 48  # in a line, above a panel
+TITLE_LETTERS, ROW_LETTERS = 48, 90  # in a line, above a panel and above a row of them
 MOST_RATIO = 200
 
 
@@ -38,22 +40,38 @@ class Drawing:
     figure: Figure
 
 
-def panels(count: int, height: float, across: int = PANELS_ACROSS) -> tuple[Figure, list[Axes]]:
-    """So many panels, at most `across` beside one another, each of `height` inches."""
+def panels(
+    count: int, height: float, across: int = PANELS_ACROSS, width: float = PANEL_INCHES
+) -> tuple[Figure, list[Axes]]:
+    """So many panels, at most `across` beside one another, each of `height` and `width` inches."""
     columns, rows = min(count, across), math.ceil(count / across)
-    figure = Figure(figsize=(3.4 * max(2, columns), 0.6 + height * rows), layout="constrained")
+    figure = Figure(figsize=(width * max(2, columns), 0.6 + height * rows), layout="constrained")
     return figure, [figure.add_subplot(rows, columns, index + 1) for index in range(count)]
 
 
 def setting_panels(
-    rows: pd.DataFrame, settings: Sequence[str], height: float, draw: Callable[[Axes, pd.DataFrame], None]
+    rows: pd.DataFrame,
+    settings: Sequence[str],
+    height: float,
+    draw: Callable[[Axes, pd.DataFrame], None],
+    width: float = PANEL_INCHES,
 ) -> Figure:
     """A panel a setting, two beside one another, its name above what `draw` makes of its rows."""
-    figure, places = panels(len(settings), height, across=2)
+    figure, places = panels(len(settings), height, across=2, width=width)
     for axes, setting in zip(places, settings, strict=True):
         draw(axes, rows[rows["setting"] == setting])
         titled(axes, setting)
     return figure
+
+
+def signed(drawing: Drawing, source: str) -> None:
+    """Write the title above the figure and where it comes from below, for a picture that is sent on alone."""
+    figure = drawing.figure
+    if figure.legends:
+        figure.legends[0].set_title(drawing.title, prop=FontProperties(size=12, weight="bold"))
+    else:
+        figure.suptitle(drawing.title, fontsize=12, fontweight="bold")
+    figure.supxlabel(source, fontsize=7, x=0.01, ha="left", color=QUIET)
 
 
 def plain_numbers(axis: Axis) -> None:
@@ -78,13 +96,13 @@ def whiskers(mean: float, low: float, high: float) -> list[list[float]]:
 
 
 def titled(axes: Axes, text: str, loc: Literal["left", "center"] = "center") -> None:
-    """A title in as many lines as it takes."""
-    axes.set_title(textwrap.fill(text, TITLE_LETTERS), fontsize=10, loc=loc)
-
-
-def shared_legend(figure: Figure) -> None:
-    """The first panel's legend, above all panels."""
-    legend_above(figure, *figure.axes[0].get_legend_handles_labels())
+    """A title in as many lines as it takes; one on the left is that of a row, and as wide as it likes."""
+    letters = ROW_LETTERS if loc == "left" else TITLE_LETTERS
+    lines = (textwrap.fill(line, letters) for line in text.split("\n"))
+    title = axes.set_title("\n".join(lines), fontsize=10, loc=loc)
+    if loc == "left":
+        axes.set_title(" \n" * title.get_text().count("\n") + " ", fontsize=10)  # for the layout, which has the height
+        title.set_in_layout(False)
 
 
 def arm_lines(axes: Axes, rows: pd.DataFrame, x: str, y: str, style: ArmStyle, **looks: Any) -> None:
@@ -113,12 +131,6 @@ def line_style(style: ArmStyle, arm: str) -> Any:
 def line_legend(figure: Figure, style: ArmStyle) -> None:
     """A legend of the arms' lines, above all panels."""
     handles = [Line2D([], [], color=style.palette[arm], linestyle=line_style(style, arm)) for arm in style.order]
-    legend_above(figure, handles, style.order)
-
-
-def marker_legend(figure: Figure, style: ArmStyle) -> None:
-    """A legend of the arms' markers, above all panels."""
-    handles = [Line2D([], [], linestyle="", color=style.palette[arm], marker=style.markers[arm]) for arm in style.order]
     legend_above(figure, handles, style.order)
 
 

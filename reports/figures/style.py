@@ -1,16 +1,17 @@
-"""How every figure looks: Okabe-Ito colours, and a marker and a line style of its own for each arm."""
+"""How every figure looks: a colour for each family of arms, and a marker and a line style for each arm of it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import matplotlib as mpl
 
-from reports.data.arms import places
+from reports.data.arms import FAMILIES, family, places_in_family
 
-# Okabe and Ito (2008), "Color universal design"; yellow is left out, it does not show on white. The marker and the line
-# style tell arms apart whose colours are the same again.
+# Okabe and Ito (2008), "Color universal design"; yellow is left out, it does not show on white.
 OKABE_ITO = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("s", "o", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+COLOURS = dict(zip(FAMILIES, OKABE_ITO, strict=False))
+# Families begin elsewhere in these, so that their first arms differ in grey, too.
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "8", "H")
 DASHES: tuple[tuple[float, ...] | str, ...] = (
     "",
     (4, 1.5),
@@ -24,7 +25,11 @@ DASHES: tuple[tuple[float, ...] | str, ...] = (
     (1, 3),
     (8, 1, 1, 1),
     (6, 1, 3, 1),
+    (3, 3),
+    (1, 2, 4, 2),
+    (10, 2),
 )
+BEGINS = dict(zip(FAMILIES, (2, 0, 1, 5, 11), strict=True))
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,11 @@ class ArmStyle:
 
 def arm_style(methods: Iterable[str]) -> ArmStyle:
     """The same look for an arm in every figure: the known arms first, others after them by name."""
-    slot = places(methods)
+    slot = {name: place + BEGINS[family(name)] for name, place in places_in_family(methods).items()}
     order = list(slot)
     return ArmStyle(
         order,
-        {name: OKABE_ITO[slot[name] % len(OKABE_ITO)] for name in order},
+        {name: COLOURS[family(name)] for name in order},
         {name: MARKERS[slot[name] % len(MARKERS)] for name in order},
         {name: DASHES[slot[name] % len(DASHES)] for name in order},
     )

@@ -63,7 +63,7 @@ class Subject:
     """What the page has on one subject.
 
     Attributes:
-        title: the subject.
+        title, about: the subject, and what is in it in a few words.
         cases: those that it is about.
         of: the column whose values a figure has room for some of, a panel or a row each.
         most: how many of them the page shows.
@@ -72,6 +72,7 @@ class Subject:
     """
 
     title: str
+    about: str
     cases: Callable[[Part], pd.DataFrame]
     of: str
     most: int
@@ -224,6 +225,7 @@ ERASURE_FIGURES = (
 SUBJECTS = (
     Subject(
         "Single steps",
+        "memory, time and energy of one step",
         attrgetter("steps"),
         of="model",
         most=MOST_IN_FILES,
@@ -233,6 +235,7 @@ SUBJECTS = (
     ),
     Subject(
         "Whole erasures",
+        "cost, quality, depth and stability",
         attrgetter("runs"),
         of="setting",
         most=MOST_SETTINGS_IN_PAGE,

@@ -8,6 +8,7 @@ from reports.data.part import Part, parts
 from reports.figures.labels import Labels, labels
 from reports.figures.panels import Drawing
 from reports.page.exhibits import MOST_IN_FILES, QUALITY, SUBJECTS, Pair, Subject
+from reports.page.glance import Glance, glance
 from reports.page.summary import Finding, findings
 from reports.sustainability.statement import Statement, statement
 from reports.tables.erasures import verdict_table
@@ -38,12 +39,13 @@ class Group:
     """Exhibits on one subject.
 
     Attributes:
-        title: the subject.
+        title, about: the subject, and what is in it.
         missing: why a run may have none.
         undrawn: what only the tables have; empty where the figures show all.
     """
 
     title: str
+    about: str
     exhibits: Sequence[Exhibit]
     missing: str
     undrawn: str
@@ -61,18 +63,25 @@ class Section:
     Attributes:
         part: the run and the device, with the claims.
         name: what its files and anchors begin with, "" where it is the only one.
-        title: the run in words.
+        title, short: the run in words.
+        glance: the first screen.
         side_by_side: the two ascents, in numbers.
     """
 
     part: Part
     name: str
     title: str
+    short: str
+    glance: Glance
     verdicts: Table | None
     findings: Sequence[Finding]
     side_by_side: Table | None
     groups: Sequence[Group]
     statement: Statement | None
+
+    def called(self, setting: str) -> str:
+        """What people call a setting, or a network."""
+        return self.part.spoken.get(setting) or self.part.networks.get(setting, setting)
 
     @property
     def exhibits(self) -> list[Exhibit]:
@@ -90,11 +99,13 @@ def sections(results: Results) -> Iterator[Section]:
     found = list(parts(results))
     for part in found:
         name = "" if len(found) == 1 else f"{anchor(f'run{part.number} {part.device}')}-"
-        names = labels(part.cases)
+        names = labels(part.cases, part.spoken | part.networks)
         yield Section(
             part,
             name,
             f"Run {part.number}: profile {part.run.profile} on {part.hardware}, {part.device}",
+            f"Run {part.number}: {part.run.profile}, {part.device}",
+            glance(part),
             verdict_table(part.claims),
             findings(part),
             side_by_side_table(part),
@@ -107,7 +118,7 @@ def _group(part: Part, subject: Subject, names: Labels) -> Group:
     """Figures of so many models or settings in the page, and of more in the files; tables of all."""
     known = list(subject.cases(part)[subject.of].unique())
     if not known:
-        return Group(subject.title, (), subject.missing, "")
+        return Group(subject.title, subject.about, (), subject.missing, "")
     exhibits = [_exhibit(part, pair, subject, known, names) for pair in subject.pairs]
     shown = "all" if len(known) <= MOST_IN_FILES else f"the first {MOST_IN_FILES}"
     undrawn = (
@@ -116,6 +127,7 @@ def _group(part: Part, subject: Subject, names: Labels) -> Group:
     )
     return Group(
         subject.title,
+        subject.about,
         (*exhibits, *(Exhibit("", None, None, tabulate(part)) for tabulate in subject.last)),
         subject.missing,
         undrawn if len(known) > subject.most else "",

@@ -9,12 +9,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
+from PIL import Image
 
-from reports.data.glossary import ARMS, COMPLETE, MEASURES, SETTING
+from reports.data.glossary import ARMS, COMPLETE, MEASURES, SETTING, TERMS
 from reports.data.load import Results
 from reports.data.part import Part
 from reports.figures import style
-from reports.figures.panels import Drawing
+from reports.figures.panels import Drawing, signed
 from reports.page.columns import CURVE_COLUMNS, columns_table
 from reports.page.exhibits import ERASURE_FIGURES, STEP_FIGURES
 from reports.page.inline_svg import for_the_page
@@ -24,6 +25,7 @@ from reports.sustainability import statement as sustainability
 from reports.tables.machine import commit_text, machine_table
 
 MOST_ROWS = 300  # of a table in the page
+COLOURS = 64  # of a PNG
 CURVE_DIGITS = 6  # significant, in curves.csv
 
 
@@ -78,10 +80,14 @@ def _figures_in(folder: Path) -> set[Path]:
 
 def _write(results: Results, staged: Path, vector: bool) -> None:
     found = list(sections(results))
-    stems = {f"{section.name}{exhibit.name}": exhibit for section in found for exhibit in section.exhibits}
+    stems = {
+        f"{section.name}{exhibit.name}": (exhibit, _source(section.part))
+        for section in found
+        for exhibit in section.exhibits
+    }
     content = {
         "sections": found,
-        "svg": {stem: _save(exhibit, staged / stem, vector) for stem, exhibit in stems.items() if exhibit.drawing},
+        "svg": {stem: _save(*found, staged / stem, vector) for stem, found in stems.items() if found[0].drawing},
         "origin": machine_table(results),
         "commit_text": commit_text,
         "MOST_ROWS": MOST_ROWS,
@@ -89,11 +95,12 @@ def _write(results: Results, staged: Path, vector: bool) -> None:
         "COMPLETE": COMPLETE,
         "ARMS": ARMS,
         "MEASURES": MEASURES,
+        "TERMS": TERMS,
         "NO_STATEMENT": sustainability.MISSING,
     }
-    for template in ("index.html", "summary.md", "sustainability.md"):
+    for template in ("page/index.html", "summary.md", "sustainability.md"):
         text = _templates().get_template(f"{template}.j2").render(content)
-        (staged / template).write_text(text, encoding="utf-8")
+        (staged / Path(template).name).write_text(text, encoding="utf-8")
     results.cases.to_csv(staged / "results.csv", index=False)
     curves = results.curves[list(CURVE_COLUMNS)]
     curves.to_csv(staged / "curves.csv", index=False, float_format=f"%.{CURVE_DIGITS}g")
@@ -125,25 +132,40 @@ def _sustainability(section: Section) -> dict[str, Any]:
     return sustainability.as_data(section.statement)
 
 
-def _save(exhibit: Exhibit, path: Path, vector: bool) -> Markup:
-    """Write the figure as PNG and, where asked for, as SVG and PDF; return the SVG element, to stand in the page."""
+def _source(part: Part) -> str:
+    """Where a figure comes from, in a line."""
+    return f"profile {part.run.profile}, {part.hardware}, commit {commit_text(part.run)}; zo-unlearning-bench"
+
+
+def _save(exhibit: Exhibit, source: str, path: Path, vector: bool) -> Markup:
+    """Write the figure as PNG and, where asked for, as SVG and PDF, which explain themselves by a title and a source;
+    return the SVG element, to stand in the page, which has words of its own.
+    """
     drawing, whole = exhibit.drawing, exhibit.whole
     assert drawing is not None
     assert whole is not None  # of more than `drawing` shows
-    svg = _svg(drawing)
-    whole.figure.savefig(path.with_suffix(".png"))
+    element = for_the_page(_svg(drawing), path.name)
+    signed(whole, source)
+    path.with_suffix(".png").write_bytes(_png(whole))
     if vector:
-        path.with_suffix(".svg").write_text(svg if whole is drawing else _svg(whole), encoding="utf-8")
+        path.with_suffix(".svg").write_text(_svg(whole), encoding="utf-8")
         whole.figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
-    return Markup(for_the_page(svg, path.name))  # noqa: S704 (matplotlib's own output, which escapes its text)
+    return Markup(element)  # noqa: S704 (matplotlib's own output, which escapes its text)
 
 
 def _svg(drawing: Drawing) -> str:
-    drawing.figure.draw_without_rendering()
-    drawing.figure.set_layout_engine(None)  # it is laid out; every format would do that again
     buffer = io.StringIO()
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def _png(drawing: Drawing) -> bytes:
+    """In as many colours as a drawing has, which takes a third of the bytes."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    drawing.figure.savefig(drawn, format="png", metadata={"Software": None})
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def _templates() -> Environment:

@@ -12,6 +12,7 @@ import pandas as pd
 from reports.data.verdicts.interval import Interval
 
 MISSING = "n/a"
+MOST_COLUMNS, LEADING = 6, 3
 
 
 @dataclass(frozen=True)
@@ -19,17 +20,35 @@ class Table:
     """A table ready to be shown: `rows` are text, as many cells as `columns`.
 
     Where rows have the first cell in common, they can be shown as groups under it.
+
+    Attributes:
+        telling: the columns that come first where there is no room for all, beside what the row is of.
     """
 
     title: str
     note: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    telling: tuple[str, ...] = ()
 
     @property
     def anchor(self) -> str:
         """The title as the end of an address."""
         return anchor(self.title)
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has more columns than one takes in at once."""
+        return len(self.columns) - self.grouped > MOST_COLUMNS
+
+    @property
+    def lead(self) -> "Table":
+        """What the rows are of, and the telling columns, or the first ones."""
+        first = 2 if self.grouped else 1
+        telling = [name for name in self.telling if name in self.columns] or self.columns[first : first + LEADING]
+        places = [*range(first), *(self.columns.index(name) for name in telling)]
+        rows = tuple(tuple(row[place] for place in places) for row in self.rows)
+        return Table(self.title, "", tuple(self.columns[place] for place in places), rows)
 
     @property
     def grouped(self) -> bool:

@@ -20,13 +20,16 @@ Rows = list[dict[str, str]]
 
 
 class Tables(HTMLParser):
-    """The tables of a page by title: each row by column; what a group of rows has in common is in each of them."""
+    """The tables of a page by title, the widest of each: each row by column; what a group of rows has in common is in
+    each of them, by its technical name where it has another. The first has no title.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, Rows] = {}
         self._title, self._heads, self._cells, self._text = "", [], [], None  # type: ignore[var-annotated]
         self._group: dict[str, str] | None = None
+        self._in_row = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "table":
@@ -38,6 +41,9 @@ class Tables(HTMLParser):
             self._cells = []
         if tag in ("h4", "th", "td"):
             self._text = ""
+            self._in_row = ("scope", "row") in attrs
+        if tag == "small" and self._group == {}:
+            self._text = f"{str(self._text).partition(' ')[0]} "
 
     def handle_data(self, data: str) -> None:
         if self._text is not None:
@@ -49,10 +55,10 @@ class Tables(HTMLParser):
         if tag == "th" and self._group == {}:
             column, _, value = str(self._text).partition(" ")
             self._group = {column: value}
-        elif tag == "th":
+        elif tag == "th" and not self._in_row:
             self._heads.append(self._text)
-        if tag == "td":
-            self._cells.append(self._text)
+        if tag == "td" or (tag == "th" and self._in_row):
+            self._cells.append(" ".join(str(self._text).split()))
         if tag == "tr" and self._cells:
             self.found[self._title].append((self._group or {}) | dict(zip(self._heads, self._cells, strict=True)))
         if tag in ("h4", "th", "td"):

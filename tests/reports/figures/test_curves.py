@@ -3,37 +3,53 @@
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
-from matplotlib.colors import to_hex
 
 from reports.data.points import COLLAPSED
 from reports.figures import style
-from reports.figures.curves import displacement_curves, loss_curves
-from tests.reports.conftest import PartOf, unlearning_record
+from reports.figures.curves import accuracy_curves, displacement_curves, loss_curves
+from tests.reports.conftest import PartOf, changed, unlearning_record
 
 
-def test_loss_curves_show_every_seed_and_the_median(part_of: PartOf) -> None:
-    drawing = loss_curves(part_of().ascents)
+def test_loss_curves_show_the_median_and_the_range_over_the_seeds(part_of: PartOf) -> None:
+    """All seeds of the fixture lose the same; one more loses twice as much, which moves the range alone."""
+    worse = unlearning_record("zo-ga", 3)
+    doubled = changed(worse, "curve.forget_loss", [2 * loss for loss in worse.curve.forget_loss])
+    drawing = loss_curves(part_of([*(unlearning_record("zo-ga", seed) for seed in range(3)), doubled]).ascents)
     assert drawing is not None
-    assert "3 seeds" in drawing.caption
+    assert "4 seeds" in drawing.caption
     forget = drawing.figure.axes[0]
-    zeroth = style.OKABE_ITO[2]
-    (median,) = (line for line in forget.lines if line.get_color() == zeroth)
-    (seeds,) = (found for found in forget.collections if to_hex(found.get_colors()[0]) == zeroth.lower())
-    paths = [path.vertices for path in seeds.get_paths()]
-    assert len(paths) == 3
-    for points in (*paths, np.column_stack([median.get_xdata(), median.get_ydata()])):
-        x, y = points.T
-        on_record = np.isclose(x * 10, np.round(x * 10))
-        assert y[on_record] == pytest.approx(0.01 * 2 ** (10 * x[on_record]))
-        assert y.max() <= COLLAPSED
+    (median,) = (line for line in forget.lines if line.get_color() == style.OKABE_ITO[2])
+    x, y = (values[np.isfinite(median.get_ydata())] for values in (median.get_xdata(), median.get_ydata()))
+    assert x.max() == pytest.approx(1.5)  # where the seed that is worse is beyond drawing
+    assert y == pytest.approx(0.01 * 2 ** (10 * x))
+    (band,) = forget.collections
+    at_completion = [y for x, y in band.get_paths()[0].vertices if np.isclose(x, 1)]
+    assert (min(at_completion), max(at_completion)) == pytest.approx((0.01 * 2**10, 0.02 * 2**10))
+    assert max(y for _, y in band.get_paths()[0].vertices) <= COLLAPSED
 
 
-def test_of_many_seeds_only_some_have_a_line_and_the_caption_says_so(part_of: PartOf) -> None:
-    drawing = loss_curves(part_of([unlearning_record("zo-ga", seed) for seed in range(25)]).ascents)
+def test_a_cross_is_where_a_seed_collapses(part_of: PartOf) -> None:
+    """T* is step 10; retain accuracy falls by 2 points a step from there on, and is 6 points lower at step 13."""
+    falling = [100.0] * 11 + [100.0 - 2 * step for step in range(1, 11)]
+    records = [changed(unlearning_record("zo-ga", seed), "curve.retain_accuracy", falling) for seed in range(2)]
+    drawing = accuracy_curves(part_of([*records, unlearning_record("fo-ga", 0)]).ascents)
     assert drawing is not None
-    assert "25 seeds, of which the first 15 have a line" in drawing.caption
-    (lines,) = drawing.figure.axes[0].collections
-    assert len(lines.get_paths()) == 15
+    crosses = [line for line in drawing.figure.axes[1].lines if line.get_marker() == "x"]
+    assert [line.get_color() for line in crosses] == [style.OKABE_ITO[2]]
+    assert list(crosses[0].get_xdata()) == [1.3, 1.3]
+    assert list(crosses[0].get_ydata()) == [94.0, 94.0]
+
+
+def test_runs_that_go_on_have_the_rest_in_an_inset(part_of: PartOf) -> None:
+    """With T* at step 4 they are drawn to 4 T*, where the loss is beyond drawing; with T* at 10 they end before 2."""
+    records = [[unlearning_record("zo-ga", seed, completed) for seed in range(3)] for completed in (4, 10)]
+    long, short = (accuracy_curves(part_of(some).ascents) for some in records)
+    assert long is not None
+    assert short is not None
+    assert [[inset.get_xlim() for inset in axes.child_axes] for axes in long.figure.axes] == [[(0, 4)], [(0, 4)]]
+    assert [axes.child_axes for axes in short.figure.axes] == [[], []]
+    assert "inset" in long.caption
+    assert "inset" not in short.caption
 
 
 def test_completion_is_a_dot_where_the_model_then_was(part_of: PartOf) -> None:

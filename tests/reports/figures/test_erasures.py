@@ -28,8 +28,21 @@ def test_quality_is_drawn_as_a_gap_to_retrain_of_the_same_seed(part_of: PartOf) 
     records += [changed(unlearning_record("retrain", seed), "quality.ra", 95.0 + seed) for seed in (0, 1)]
     drawing = quality_gaps(part_of(records).done)
     assert drawing is not None
-    kept = next(axes for axes in drawing.figure.axes if axes.get_xlabel() == "RA (points)")
+    kept = next(axes for axes in drawing.figure.axes if axes.get_xlabel() == "RA minus\nRetrain's, points")
     assert large_marks(kept) == {style.OKABE_ITO[2]: (-20.5, 0.0)}
+
+
+def test_an_arm_far_beyond_the_others_stands_at_the_edge_with_its_number(part_of: PartOf) -> None:
+    """Five arms are within 2 points of Retrain, one is 70 below; the axis goes to 5 points either way."""
+    kept = {"retrain": 95, "zo-ga": 94, "fo-ga": 93, "fo-ga-head": 95, "salun": 96, "random-label": 94, "finetune": 25}
+    records = [changed(unlearning_record(arm, 0), "quality.ra", float(ra)) for arm, ra in kept.items()]
+    drawing = quality_gaps(part_of(records).done)
+    assert drawing is not None
+    axes = next(axes for axes in drawing.figure.axes if axes.get_xlabel().startswith("RA"))
+    assert axes.get_xlim() == (-5, 5)
+    (edge,) = (line for line in axes.lines if line.get_marker() == "<")
+    assert list(edge.get_xdata()) == [-5]
+    assert [text.get_text() for text in axes.texts] == ["-70"]
 
 
 def test_without_retrain_there_is_nothing_to_compare_with(part_of: PartOf) -> None:

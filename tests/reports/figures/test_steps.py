@@ -1,8 +1,10 @@
 """The figures of single steps show what is in the records."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
+from matplotlib.text import Text
 
 from bench.record import Record
 from reports.figures import style
@@ -88,8 +90,45 @@ def test_the_parts_of_a_bar_are_stacked_to_the_peak(part_of: PartOf) -> None:
     assert drawing.figure.axes[0].get_title() == "cnn, 8x8, batch 8"
 
 
-def test_budgets_are_drawn_where_they_are_in_range(part_of: PartOf) -> None:
+def test_budgets_stand_on_the_axis_where_they_are_in_range(part_of: PartOf) -> None:
     sizes = {1: MIB // 8, 8: 100 * MIB}
     drawing = memory(part_of([weighing(step_record("zo-ga", b), size) for b, size in sizes.items()]).steps)
     assert drawing is not None
-    assert [text.get_text() for text in drawing.figure.axes[0].texts] == ["256 KiB", "64 MiB"]
+    axis = drawing.figure.axes[0].yaxis
+    written = {label.get_text(): place for label, place in zip(axis.get_ticklabels(), axis.get_ticklocs(), strict=True)}
+    assert written["256 KiB"] == 0.25
+    assert written["64 MiB"] == 64
+    assert "512 MiB" not in written
+    assert {float(text): place for text, place in written.items() if "iB" not in text} == {
+        power: power for power in (0.1, 1, 10, 100)
+    }
+
+
+def test_arms_that_are_the_same_are_one_band_with_all_their_names(part_of: PartOf) -> None:
+    """zo-ga is 4 % above forward, fo-ga 10 %; zo-mezo is the same at one of its batches only."""
+    factors = {"forward": (100, 100), "zo-ga": (104, 100), "fo-ga": (110, 110), "zo-mezo": (100, 150)}
+    records = [
+        weighing(step_record(arm, batch), factor * MIB)
+        for arm, both in factors.items()
+        for batch, factor in zip((1, 8), both, strict=True)
+    ]
+    drawing = memory(part_of(records).steps)
+    assert drawing is not None
+    axes = drawing.figure.axes[0]
+    assert {text.get_text() for text in axes.texts} == {"forward, zo-ga", "fo-ga", "zo-mezo"}
+    (band,) = axes.collections
+    assert band.get_datalim(axes.transData).extents == pytest.approx([1, 100, 8, 104])
+
+
+def test_no_two_names_of_lines_touch(part_of: PartOf) -> None:
+    """Ten arms whose lines end within a pixel or two of one another."""
+    arms = ["forward", "fo-ga", "zo-ga", "fo-ga-head", "zo-mezo", "zo-sign", "zo-adam", "zo-momentum", "mine", "yours"]
+    records = [weighing(step_record(arm, 8), int(100 * 1.06**place * MIB)) for place, arm in enumerate(arms)]
+    records.append(weighing(step_record("zo-ga", 1), 100_000 * MIB))
+    drawing = memory(part_of(records).steps)
+    assert drawing is not None
+    drawing.figure.draw_without_rendering()
+    texts = drawing.figure.axes[0].texts
+    boxes = sorted((Text.get_window_extent(text) for text in texts), key=lambda box: box.y0)  # without leader lines
+    assert len(boxes) >= 9
+    assert all(lower.y1 <= upper.y0 + 1 for lower, upper in pairwise(boxes))

@@ -72,7 +72,8 @@ def brightness(color: str) -> float:
 def test_a_click_on_a_head_sorts_its_table_by_number(browser, report: Path) -> None:
     page = browser.new_page()
     page.goto(report.as_uri())
-    table = page.locator("table", has=page.locator("th", has_text="zo-ga over two forwards"))
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    table = page.locator("table", has=page.locator("th", has_text="zo-ga over two forwards")).last
     batch = table.locator("thead th").nth(0)
     assert table.locator("tbody").count() == 3
     for body in table.locator("tbody").all():
@@ -84,7 +85,7 @@ def test_a_click_on_a_head_sorts_its_table_by_number(browser, report: Path) -> N
             assert batch.get_attribute("aria-sort") == state
             assert cells.all_inner_texts() == sorted(before, key=key)
         assert body.locator("tr").first.inner_text() == model
-    energy = page.locator("table", has=page.locator("th", has_text="SCI, mg CO2e"))
+    energy = page.locator("table", has=page.locator("th", has_text="SCI, mg CO2e")).last
     energy.locator("thead th").nth(2).locator("[role=button]").click()
     for body in energy.locator("tbody").all():
         texts = body.locator("td:nth-child(3)").all_inner_texts()
@@ -99,7 +100,7 @@ def test_it_reads_without_a_script(browser, report: Path) -> None:
     page = context.new_page()
     page.goto(report.as_uri())
     text = page.inner_text("body")
-    order = ["The claims", "In short", "Single steps", "Whole erasures", "Sustainability statement", "Method", "Limits"]
+    order = ["In short", "The claims", "Single steps", "Whole erasures", "Sustainability statement", "Method", "Limits"]
     places = [text.rindex(f"\n{title}") for title in order]
     assert places == sorted(places)
     context.close()

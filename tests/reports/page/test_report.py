@@ -217,7 +217,9 @@ def test_of_many_settings_the_page_shows_some_the_files_and_the_tables_all(write
     assert quality.whole is not None
     assert quality.table is not None
     titles = [[axes.get_title() for axes in one.figure.axes] for one in (quality.drawing, quality.whole)]
-    assert titles == [[f"cnn digits b4 {name}" for name in settings[:count]] for count in (4, 5)]
+    assert titles == [
+        [f"handwritten digits, small CNN, forget class {label}" for label in range(count)] for count in (4, 5)
+    ]
     assert len(quality.table.rows) == 10
     write_report(results, tmp_path / "out")
     said = (
