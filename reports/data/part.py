@@ -12,7 +12,6 @@ from functools import cached_property
 import pandas as pd
 
 from bench.record import Rules, Run
-from reports.data import spoken
 from reports.data.erasures import ArmRuns, arm_runs, completed, with_costs
 from reports.data.load import Results
 from reports.data.points import (
@@ -28,6 +27,7 @@ from reports.data.points import (
 from reports.data.side_by_side import CostTest, SideBySide, cost_tests, side_by_side
 from reports.data.verdicts.bars import BarTest, bar_tests
 from reports.data.verdicts.claims import Claim, claims
+from reports.data.words import spoken
 
 DEFAULT_RESOLUTION = 1.05  # of a profile that does not say
 CLOSE_UP_UNTIL = 1.2  # T*

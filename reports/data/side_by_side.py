@@ -14,9 +14,9 @@ import pandas as pd
 from bench.record import DEPTH_MARGIN, SHOTS, ErasureBar
 from reports.data.arms import FIRST, ZEROTH
 from reports.data.erasures import SHARED, ArmRuns, by_setting
-from reports.data.glossary import distinct
 from reports.data.load import PROBED, ratio
 from reports.data.verdicts.interval import LEAST_SEEDS
+from reports.data.words.glossary import distinct
 
 
 @dataclass(frozen=True)

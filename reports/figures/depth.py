@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from bench.record import SHOTS
 from reports.data.arms import RETRAIN
-from reports.data.glossary import RELEARNING
-from reports.figures.direct import Place, name_directly
+from reports.data.words.glossary import RELEARNING
+from reports.figures.looks.direct import Place, name_directly
 from reports.figures.panels import Drawing, arm_lines, setting_panels, span, titled, whiskers
 from reports.figures.style import QUIET, ArmStyle, arm_style
 

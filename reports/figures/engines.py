@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.data.device_budgets import BUDGETS
-from reports.data.glossary import image_sizes, listed
 from reports.data.load import CAPS, MIB, caps_of
+from reports.data.words.glossary import image_sizes, listed
 from reports.figures.panels import Drawing, legend_above, plain_numbers
 from reports.figures.style import FAINT, LINE, QUIET, ArmStyle, arm_style
 

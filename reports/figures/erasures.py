@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from bench.record import SHOTS
 from reports.data.arms import RETRAIN, places
 from reports.data.erasures import QUALITIES, SHARED
-from reports.data.glossary import SAMPLE_FORWARDS, distinct
-from reports.figures.direct import Place, name_directly
+from reports.data.words.glossary import SAMPLE_FORWARDS, distinct
+from reports.figures.looks.direct import Place, name_directly
 from reports.figures.panels import Drawing, plain_numbers, setting_panels, span, titled, whiskers
 from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
 

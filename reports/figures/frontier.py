@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from bench.record import DEPTH_MARGIN
 from reports.data.arms import places
-from reports.data.glossary import SAMPLE_FORWARDS
+from reports.data.words.glossary import SAMPLE_FORWARDS
 from reports.figures.panels import Drawing, legend_above, plain_numbers, setting_panels, span
 from reports.figures.style import FAINT, MARKERS, OKABE_ITO, PAPER
 

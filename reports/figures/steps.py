@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.data.device_budgets import BUDGETS
-from reports.data.glossary import ESTIMATED, LEDGER_WORDS, distinct, image_sizes, listed
 from reports.data.load import CATEGORY, MIB, categories
-from reports.figures.direct import Place, name_directly
+from reports.data.words.glossary import ESTIMATED, LEDGER_WORDS, distinct, image_sizes, listed
+from reports.figures.looks.direct import Place, name_directly
 from reports.figures.panels import (
     PANELS_ACROSS,
     Drawing,

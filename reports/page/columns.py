@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from reports.data.glossary import LAST
 from reports.data.load import CAPS, CATEGORY, DEPTH, RELEARNED
+from reports.data.words.glossary import LAST
 
 COLUMNS = {
     "run": ("", "which of the JSON files, from 1"),

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.data import spoken
 from reports.data.arms import FIRST, RETRAIN, ZEROTH, family
 from reports.data.erasures import SHARED, ArmRuns, by_setting
 from reports.data.load import MIB
 from reports.data.part import Part
 from reports.data.side_by_side import FORWARDS, PEAK, TOW, SideBySide
 from reports.data.verdicts.claims import Claim
+from reports.data.words import spoken
 from reports.page.summary import Finding, findings
 from reports.tables.side_by_side import Compared
 from reports.tables.table import MISSING, number, range_text

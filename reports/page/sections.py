@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reports.data.load import Results
 from reports.data.part import Part, parts
-from reports.figures.labels import Labels, labels
+from reports.figures.looks.labels import Labels, labels
 from reports.figures.panels import Drawing
 from reports.page.exhibits import MOST_IN_FILES, QUALITY, SUBJECTS, Pair, Subject
 from reports.page.glance import Glance, glance

@@ -10,7 +10,6 @@ import pandas as pd
 
 from bench.record import DEPTH_MARGIN
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
-from reports.data.glossary import listed
 from reports.data.part import Part
 from reports.data.side_by_side import (
     COLLAPSE,
@@ -29,6 +28,7 @@ from reports.data.side_by_side import (
 from reports.data.verdicts.bars import BarTest
 from reports.data.verdicts.claims import Claim
 from reports.data.verdicts.interval import LEAST_SEEDS
+from reports.data.words.glossary import listed
 from reports.tables.side_by_side import COST_BARS, TITLE, Compared, compared, not_compared
 from reports.tables.steps import BARS
 from reports.tables.table import anchor, range_text

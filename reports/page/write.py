@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
-from reports.data.glossary import ARMS, COMPLETE, MEASURES, SETTING, TERMS
 from reports.data.load import Results
 from reports.data.part import Part
+from reports.data.words.glossary import ARMS, COMPLETE, MEASURES, SETTING, TERMS
 from reports.figures import style
 from reports.figures.panels import Drawing, signed
 from reports.page.columns import CURVE_COLUMNS, columns_table

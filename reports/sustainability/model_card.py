@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from reports.data.arms import RETRAIN, ZEROTH
 from reports.data.erasures import by_setting
-from reports.data.glossary import distinct
 from reports.data.part import Part
+from reports.data.words.glossary import distinct
 from reports.tables.table import number
 
 SOURCE = "zo-unlearning-bench, by CodeCarbon"

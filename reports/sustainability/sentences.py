@@ -8,10 +8,10 @@ import pandas as pd
 from bench.record import SHOTS
 from reports.data.arms import FIRST, RETRAIN, ZEROTH
 from reports.data.erasures import ArmRuns, by_setting
-from reports.data.glossary import LAST, distinct, listed
 from reports.data.load import BACK, DEPTH, shots_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TIME_OF_RETRAIN
+from reports.data.words.glossary import LAST, distinct, listed
 from reports.tables.side_by_side import MOST_SETTINGS, Compared, compared, not_compared
 from reports.tables.table import number, range_text
 

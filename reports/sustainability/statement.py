@@ -12,9 +12,9 @@ import pandas as pd
 
 from bench.record import Inventory, Sample, TuningCost
 from reports.data.arms import MATCHED, RETRAIN, places
-from reports.data.glossary import ARMS, COMPLETE, ESTIMATED, SETTING
 from reports.data.load import printable_lines
 from reports.data.part import Part
+from reports.data.words.glossary import ARMS, COMPLETE, ESTIMATED, SETTING
 from reports.sustainability.asked import answers, erased_table, models_table, receipt_table, samples_table
 from reports.sustainability.model_card import ModelCard, model_cards
 from reports.sustainability.request import Request, requests

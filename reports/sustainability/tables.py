@@ -7,9 +7,9 @@ import pandas as pd
 from reports.data.arms import MATCHED, ZEROTH
 from reports.data.device_budgets import BUDGETS, smallest_budget
 from reports.data.erasures import JOULES_PER_KWH
-from reports.data.glossary import RETRAIN_BATCH, distinct
 from reports.data.load import MIB
 from reports.data.part import Part
+from reports.data.words.glossary import RETRAIN_BATCH, distinct
 from reports.tables.table import MISSING, Table, number, spread
 
 ACCOUNTED = {"cpu": "processor", "ram": "memory", "gpu": "accelerator"}

@@ -7,10 +7,10 @@ import pandas as pd
 
 from reports.data.arms import RETRAIN
 from reports.data.erasures import by_setting
-from reports.data.glossary import PROBE, RELEARNING
 from reports.data.load import DEPTH, shots_of
 from reports.data.part import Part
 from reports.data.points import LEAST_MARGINS
+from reports.data.words.glossary import PROBE, RELEARNING
 from reports.tables.table import Table, number, spread
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 from bench.record import DEPTH_MARGIN, SHOTS
 from reports.data.arms import ASCENTS, FIRST, RETRAIN
 from reports.data.erasures import SHARED, ArmRuns, by_arm
-from reports.data.glossary import COMPLETE, LAST, RETRAIN_BATCH, SAMPLE_FORWARDS, distinct
 from reports.data.load import BACK, PROBED
 from reports.data.part import Part
 from reports.data.points import at_time
 from reports.data.verdicts.claims import Claim
 from reports.data.verdicts.interval import LEAST_SEEDS, MOST_SEEDS, t_interval
+from reports.data.words.glossary import COMPLETE, LAST, RETRAIN_BATCH, SAMPLE_FORWARDS, distinct
 from reports.tables.table import MISSING, Table, interval_text, number, spread
 
 TIMES = (0.5, 1.0, 2.0, 4.0)

@@ -8,9 +8,9 @@ import pandas as pd
 
 from bench.record import DEPTH_MARGIN
 from reports.data.arms import FIRST, ZEROTH
-from reports.data.glossary import SAMPLE_FORWARDS, distinct, listed
 from reports.data.part import Part
 from reports.data.side_by_side import DEPTH, ENERGY, FIGURES, FORWARDS, TIME, TOW, CostTest, Figure, SideBySide
+from reports.data.words.glossary import SAMPLE_FORWARDS, distinct, listed
 from reports.tables.table import MISSING, Table, number, range_text
 
 TITLE = f"{ZEROTH} and {FIRST} side by side"

@@ -7,9 +7,9 @@ from functools import partial
 import pandas as pd
 
 from reports.data.arms import FIRST, ZEROTH, places
-from reports.data.glossary import LEDGER_WORDS, distinct, image_sizes
 from reports.data.load import CATEGORY, MIB, categories, ratio, value_of
 from reports.data.part import Part
+from reports.data.words.glossary import LEDGER_WORDS, distinct, image_sizes
 from reports.tables.table import MISSING, Table, number
 
 THREE_LEDGERS = (

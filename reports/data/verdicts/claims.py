@@ -18,9 +18,9 @@ import pandas as pd
 from bench.record import Engine, Rules
 from reports.data.arms import FIRST, MATCHED, ZEROTH
 from reports.data.erasures import ArmRuns, by_setting
-from reports.data.glossary import listed
 from reports.data.verdicts.interval import Interval, t_interval
 from reports.data.verdicts.statistic import MEMORY, STATISTICS, Statistic
+from reports.data.words.glossary import listed
 
 Verdict = Literal["supported", "not supported", "not shown"]
 

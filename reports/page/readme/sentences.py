@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from reports.data.arms import FIRST, MATCHED, ZEROTH
-from reports.data.glossary import image_sizes, listed
 from reports.data.load import CAPS, ENDS, caps_of, value_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
 from reports.data.verdicts.claims import Claim, Verdict
+from reports.data.words.glossary import image_sizes, listed
 from reports.page.readme.galleries import Galleries
 from reports.page.readme.headline import first_setting, on_engines
 from reports.tables.engines import ENGINE

@@ -7,9 +7,9 @@ import pandas as pd
 from bench.record import SHOTS
 from reports.data.arms import ZEROTH
 from reports.data.erasures import SHARED, ArmRuns
-from reports.data.glossary import distinct
 from reports.data.load import BACK, PROBED
 from reports.data.part import Part
+from reports.data.words.glossary import distinct
 from reports.tables.table import MISSING, Table, number, spread
 
 ENERGY = "energy over Retrain's"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from reports.data.glossary import image_sizes
+from reports.data.words.glossary import image_sizes
 from reports.figures import style
 from reports.page.readme import sentences, tables
 from reports.page.readme.galleries import FOLDER, Galleries, read_galleries

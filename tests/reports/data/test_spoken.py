@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.data import spoken
+from reports.data.words import spoken
 from tests.reports.conftest import PartOf, changed, unlearning_record
 
 

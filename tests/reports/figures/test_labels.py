@@ -1,6 +1,6 @@
 """Names as the figures write them."""
 
-from reports.figures.labels import labels
+from reports.figures.looks.labels import labels
 from tests.reports.conftest import PartOf
 
 

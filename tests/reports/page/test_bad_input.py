@@ -11,7 +11,7 @@ import pytest
 from bench.record import Record, UnreadableJsonError
 from reports.__main__ import main
 from reports.data.load import load
-from reports.figures.labels import MOST_LETTERS, labels
+from reports.figures.looks.labels import MOST_LETTERS, labels
 from reports.page.sections import sections
 from reports.page.write import NotWrittenError, write_report
 from tests.reports.conftest import Write, changed, full_set, stable, step_record, unlearning_record

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.record import Accuracies, Completion, Erased, Inventory, ModelFile, Origins, Probe, Record, Relearned
-from reports.data.glossary import ESTIMATED
 from reports.data.load import load
 from reports.data.part import parts
+from reports.data.words.glossary import ESTIMATED
 from reports.page.write import write_report
 from reports.sustainability.asked import receipt_table
 from reports.sustainability.statement import (

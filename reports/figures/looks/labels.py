@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pandas as pd
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from reports.data.spoken import network
+from reports.data.words.spoken import network
 
 MOST_LETTERS = {"model": 36, "method": 24, "setting": 96}
 

@@ -1,0 +1,4 @@
+"""How names stand in figures.
+
+Imports the data and the style.
+"""
