@@ -1,5 +1,6 @@
 """The arms as every table and figure has them: which are compared, in which order, and which look alike."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 FIRST, ZEROTH, MATCHED, RETRAIN = "fo-ga", "zo-ga", "fo-ga-matched", "retrain"
@@ -82,7 +83,10 @@ def places(methods: Iterable[str]) -> dict[str, int]:
 
 def places_in_family(methods: Iterable[str]) -> dict[str, int]:
     """The arms in their order, each with its place among all known ones of its family."""
-    order = list(places(methods))
-    everyone = list(places({*KNOWN, *order}))
-    alike = {name: [other for other in everyone if family(other) == family(name)] for name in order}
-    return {name: alike[name].index(name) for name in order}
+    present = set(methods)
+    before = Counter[str]()
+    found: dict[str, int] = {}
+    for name in places({*KNOWN, *present}):
+        found[name] = before[family(name)]
+        before[family(name)] += 1
+    return {name: place for name, place in found.items() if name in present}

@@ -79,6 +79,11 @@ def arm_runs(runs: pd.DataFrame) -> Iterator[ArmRuns]:
         yield ArmRuns(setting, arm, of_arm, completed(of_arm))
 
 
+def on_torch(setting: str, engine: str) -> str:
+    """The setting that is the same but for the engine, by its name on torch."""
+    return setting if engine == "torch" else setting.replace(f" {engine} ", " ", 1)
+
+
 def by_setting(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, ArmRuns]]]:
     """Each setting and its arms by name."""
     for setting, of_setting in groupby(arms, key=attrgetter("setting")):

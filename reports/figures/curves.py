@@ -110,9 +110,8 @@ def collapses(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_time(whole: pd.DataFrame, title: str, columns: Sequence[str]) -> Drawing | None:
-    curves = whole
-    before = curves.groupby(["setting", "method", "seed"])["relative_step"].shift(fill_value=0)
-    curves = curves[before < MOST_TIME]
+    before = whole.groupby(["setting", "method", "seed"])["relative_step"].shift(fill_value=0)
+    curves = whole[before < MOST_TIME]
     if curves.empty:
         return None
     logarithmic = " The loss axis is logarithmic." if "forget_loss" in columns else ""
@@ -180,8 +179,7 @@ def _bands(axes: Axes, curves: pd.DataFrame, column: str, style: ArmStyle) -> No
         x, color = of_arm["relative_step"], style.palette[str(arm)]
         axes.fill_between(x, of_arm["low"], of_arm["high"], color=color, alpha=0.12, linewidth=0)
         axes.plot(x, of_arm["median"], color=color, linestyle=line_style(style, str(arm)), linewidth=2)
-    ended = collapses(curves)
-    for arm, of_arm in ended.groupby("method"):
+    for arm, of_arm in collapses(curves).groupby("method"):
         x = of_arm["relative_step"]
         axes.plot(x, of_arm[column], linestyle="", marker="x", markersize=5, color=style.palette[str(arm)], zorder=4)
 

@@ -10,7 +10,7 @@ from bench.record import SHOTS
 from reports.data.arms import RETRAIN
 from reports.data.words.glossary import RELEARNING
 from reports.figures.looks.direct import Place, name_directly
-from reports.figures.panels import Drawing, arm_lines, setting_panels, span, titled, whiskers
+from reports.figures.panels import NAMED_INCHES, Drawing, arm_lines, setting_panels, span, titled, whiskers
 from reports.figures.style import QUIET, ArmStyle, arm_style
 
 INCHES, ROW_INCHES = 3.4, 3.0
@@ -23,7 +23,7 @@ def features(points: pd.DataFrame) -> Drawing | None:
         return None
     style = arm_style(points["method"])
     settings = list(points["setting"].unique())
-    figure = setting_panels(points, settings, INCHES, partial(_features_panel, style=style), width=4.7)
+    figure = setting_panels(points, settings, INCHES, partial(_features_panel, style=style), width=NAMED_INCHES)
     return Drawing(
         "Forgotten in outputs, and in features",
         f"ToW at completion against what a probe of {SHOTS} samples a class finds of the forgotten: means and ranges "

@@ -14,7 +14,7 @@ from reports.data.arms import RETRAIN, places
 from reports.data.erasures import QUALITIES, SHARED
 from reports.data.words.glossary import SAMPLE_FORWARDS, distinct
 from reports.figures.looks.direct import Place, name_directly
-from reports.figures.panels import Drawing, plain_numbers, setting_panels, span, titled, whiskers
+from reports.figures.panels import NAMED_INCHES, Drawing, plain_numbers, setting_panels, span, titled, whiskers
 from reports.figures.style import FAINT, QUIET, ArmStyle, arm_style
 
 ROW_INCHES = 0.27
@@ -68,7 +68,7 @@ def pareto(points: pd.DataFrame) -> Drawing | None:
         return None
     style = arm_style(points["method"])
     settings = list(points["setting"].unique())
-    figure = setting_panels(points, settings, PARETO_INCHES, partial(_pareto_panel, style=style), width=4.7)
+    figure = setting_panels(points, settings, PARETO_INCHES, partial(_pareto_panel, style=style), width=NAMED_INCHES)
     return Drawing(
         "Peak memory against utility kept",
         "Retain accuracy at completion, mean and range over the seeds that completed, against the peak of live tensors "

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from reports.figures.style import QUIET, ArmStyle
 
 PANELS_ACROSS = 3
-PANEL_INCHES = 3.4
+PANEL_INCHES, NAMED_INCHES = 3.4, 4.7  # of a panel, and of one with names beside it
 LEGEND_ENTRY_INCHES = 2
 TITLE_LETTERS, ROW_LETTERS = 48, 90  # in a line, above a panel and above a row of them
 MOST_RATIO = 200

@@ -14,6 +14,7 @@ from reports.data.load import CATEGORY, MIB, categories
 from reports.data.words.glossary import ESTIMATED, LEDGER_WORDS, distinct, image_sizes, listed
 from reports.figures.looks.direct import Place, name_directly
 from reports.figures.panels import (
+    NAMED_INCHES,
     PANELS_ACROSS,
     Drawing,
     legend_above,
@@ -153,7 +154,7 @@ def _against_batch_size(
     """
     style = arm_style(steps["method"])
     models = list(steps["model"].unique())
-    figure, places = panels(len(models), height=HEIGHT, across=ACROSS, width=4.7)
+    figure, places = panels(len(models), height=HEIGHT, across=ACROSS, width=NAMED_INCHES)
     for index, (axes, model) in enumerate(zip(places, models, strict=True)):
         of_model = steps[steps["model"] == model]
         titled(axes, f"{model}, {image_sizes(of_model)}")

@@ -4,19 +4,20 @@ For whole erasures it is about one setting, the first in which both ascents comp
 largest network.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 
 from reports.data.arms import FIRST, RETRAIN, ZEROTH, family
-from reports.data.erasures import SHARED, ArmRuns, by_setting
+from reports.data.erasures import SHARED, ArmRuns, by_setting, on_torch
 from reports.data.load import MIB
 from reports.data.part import Part
 from reports.data.side_by_side import FORWARDS, PEAK, TOW, SideBySide
 from reports.data.verdicts.claims import Claim
 from reports.data.words import spoken
-from reports.page.summary import Finding, findings
+from reports.page.summary import Finding
 from reports.tables.side_by_side import Compared
 from reports.tables.table import MISSING, number, range_text
 
@@ -104,7 +105,7 @@ class Glance:
 
 @dataclass(frozen=True)
 class _Measure:
-    """A figure of the rows; `least` is for values that can be below zero."""
+    """A figure of the rows, in MiB where its column is in bytes; whether its range over the seeds is told."""
 
     name: str
     column: str
@@ -112,9 +113,14 @@ class _Measure:
     ranged: bool = False
 
 
-def glance(part: Part) -> Glance:
-    """The first screen of a run on a device; without rows where nothing can stand beside anything."""
-    badges, lines = tuple(_badge(part, claim) for claim in part.claims), tuple(_lines(part))
+def glance(part: Part, found: Sequence[Finding]) -> Glance:
+    """The first screen of a run on a device; without rows where nothing can stand beside anything.
+
+    Args:
+        found: the part's findings.
+    """
+    by_name = {finding.name: finding for finding in reversed(found)}
+    badges, lines = tuple(_badge(part, claim) for claim in part.claims), tuple(_lines(part, by_name))
     leading = _leading(part)
     if leading is not None:
         setting, arms, both = leading
@@ -127,7 +133,7 @@ def glance(part: Part) -> Glance:
     if steps.empty:
         return Glance("", "", "", (), (), badges, lines)
     measures = [
-        _Measure("peak of live tensors, MiB", "mib", ".3g"),
+        _Measure(PEAK.name, "memory.tensor_peak_bytes", ".3g"),
         _Measure("times two forward passes", "time.times_two_forwards", ".2f"),
         _Measure("energy, J", "energy.joules_per_step", ".3g"),
     ]
@@ -136,17 +142,16 @@ def glance(part: Part) -> Glance:
     first = steps.iloc[0]
     where = f"one step of {spoken.network(first['model'])}, {first['image_size']} pixels, batch {first['batch_size']}"
     rows = _rows(arms_there, measures)
-    return Glance(
-        _step(part), where, str(first["model"]), tuple(measure.name for measure in measures), rows, badges, lines
-    )
+    names = tuple(measure.name for measure in measures)
+    return Glance(_step(by_name), where, str(first["model"]), names, rows, badges, lines)
 
 
 def _leading(part: Part) -> tuple[str, list[ArmRuns], SideBySide | None] | None:
     """The setting that stands for the run, its arms that do, and the two ascents there."""
     settings = dict(by_setting(part.arms))
     both = {one.setting: one for one in part.side_by_side if one.both}
-    on_torch = [name for name in both if settings[name][ZEROTH].engine == "torch"]
-    for name in [*on_torch, *both, *settings]:
+    first = [name for name in both if settings[name][ZEROTH].engine == "torch"]
+    for name in [*first, *both, *settings]:
         own = {arm: one for arm, one in settings[name].items() if len(one.done)}
         if own:
             return name, _chosen(own, _twin(settings, name)), both.get(name)
@@ -157,7 +162,7 @@ def _twin(settings: dict[str, dict[str, ArmRuns]], name: str) -> ArmRuns | None:
     """Zeroth-order ascent on an engine without autograd, in the setting that is the same."""
     for setting, arms in settings.items():
         engine = next(iter(arms.values())).engine
-        same = engine != "torch" and setting.replace(f" {engine} ", " ", 1) == name
+        same = engine != "torch" and on_torch(setting, engine) == name
         if same and ZEROTH in arms and len(arms[ZEROTH].done):
             return arms[ZEROTH]
     return None
@@ -200,12 +205,12 @@ def _of_largest(steps: pd.DataFrame) -> pd.DataFrame:
     sizes = steps.groupby("model")["model_bytes"].max()
     model, batch = max(places, key=lambda place: (sizes[place[0]], place[1]))
     found: pd.DataFrame = steps[(steps["model"] == model) & (steps["batch_size"] == batch)]
-    return found.assign(mib=pd.to_numeric(found["memory.tensor_peak_bytes"]) / MIB)
+    return found
 
 
 def _rows(arms: Sequence[tuple[str, str, pd.DataFrame]], measures: Sequence[_Measure]) -> tuple[Row, ...]:
     values = [[_values(runs, measure) for measure in measures] for _, _, runs in arms]
-    most = [max((max(0.0, *of_arm[place], 0.0) for of_arm in values), default=0.0) for place in range(len(measures))]
+    most = [max([0.0, *chain.from_iterable(of_measure)]) for of_measure in zip(*values, strict=True)]
     return tuple(
         Row(
             "Retrain" if arm == RETRAIN else arm,
@@ -245,14 +250,13 @@ def _erasure(both: SideBySide) -> str:
     return f"Forgetting without backpropagation ({ZEROTH}) {' and '.join(said)}." if said else ""
 
 
-def _step(part: Part) -> str:
+def _step(found: Mapping[str, Finding]) -> str:
     """The result of single steps, in one sentence."""
-    found = {finding.name: finding.values for finding in findings(part)}
     said = []
     if "memory" in found:
-        said.append(f"{_span(found['memory'], invert=False)} times the memory")
+        said.append(f"{_span(found['memory'].values, invert=False)} times the memory")
     if "time" in found:
-        said.append(f"{_span(found['time'], invert=True)} times the time")
+        said.append(f"{_span(found['time'].values, invert=True)} times the time")
     return f"A step without backpropagation ({ZEROTH}) takes {' and '.join(said)} of {FIRST}'s." if said else ""
 
 
@@ -273,15 +277,14 @@ def _badge(part: Part, claim: Claim) -> Badge:
     )
 
 
-def _lines(part: Part) -> Iterator[Line]:
+def _lines(part: Part, found: Mapping[str, Finding]) -> Iterator[Line]:
     """The rest in short, the most telling first; not more than `MOST_LINES`."""
-    found = {finding.name: finding for finding in reversed(findings(part))}
     every = tuple(one for one in part.side_by_side if one.both)
     lines = [*_of_steps(found), *_of_erasures(Compared("", every), found), *_of_bars(found)]
     yield from lines[:MOST_LINES]
 
 
-def _of_steps(found: dict[str, Finding]) -> Iterator[Line]:
+def _of_steps(found: Mapping[str, Finding]) -> Iterator[Line]:
     if "memory" in found:
         ratio = _span(found["memory"].values, invert=False)
         yield Line(f"Live tensors of a {ZEROTH} step peak at {ratio} times {FIRST}'s.", found["memory"].anchor)
@@ -290,7 +293,7 @@ def _of_steps(found: dict[str, Finding]) -> Iterator[Line]:
         yield Line(f"A {ZEROTH} step takes {ratio} times as long as one of {FIRST}.", found["time"].anchor)
 
 
-def _of_erasures(every: Compared, found: dict[str, Finding]) -> Iterator[Line]:
+def _of_erasures(every: Compared, found: Mapping[str, Finding]) -> Iterator[Line]:
     if not every.settings:
         return
     count = len(every.settings)
@@ -316,7 +319,7 @@ def _of_erasures(every: Compared, found: dict[str, Finding]) -> Iterator[Line]:
         )
 
 
-def _of_bars(found: dict[str, Finding]) -> Iterator[Line]:
+def _of_bars(found: Mapping[str, Finding]) -> Iterator[Line]:
     for name, what, known in (("bars", "of step time", "timed"), ("cost bars", "of an erasure's cost", "known")):
         if name in found:
             values = found[name].values

@@ -100,14 +100,15 @@ def sections(results: Results) -> Iterator[Section]:
     for part in found:
         name = "" if len(found) == 1 else f"{anchor(f'run{part.number} {part.device}')}-"
         names = labels(part.cases, part.spoken | part.networks)
+        said = findings(part)
         yield Section(
             part,
             name,
             f"Run {part.number}: profile {part.run.profile} on {part.hardware}, {part.device}",
             f"Run {part.number}: {part.run.profile}, {part.device}",
-            glance(part),
+            glance(part, said),
             verdict_table(part.claims),
-            findings(part),
+            said,
             side_by_side_table(part),
             [_group(part, subject, names) for subject in SUBJECTS],
             statement(part),

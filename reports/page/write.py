@@ -80,14 +80,13 @@ def _figures_in(folder: Path) -> set[Path]:
 
 def _write(results: Results, staged: Path, vector: bool) -> None:
     found = list(sections(results))
-    stems = {
-        f"{section.name}{exhibit.name}": (exhibit, _source(section.part))
-        for section in found
-        for exhibit in section.exhibits
-    }
+    drawn = [(section, exhibit) for section in found for exhibit in section.exhibits if exhibit.drawing]
     content = {
         "sections": found,
-        "svg": {stem: _save(*found, staged / stem, vector) for stem, found in stems.items() if found[0].drawing},
+        "svg": {
+            (stem := f"{section.name}{exhibit.name}"): _save(exhibit, _source(section.part), staged / stem, vector)
+            for section, exhibit in drawn
+        },
         "origin": machine_table(results),
         "commit_text": commit_text,
         "MOST_ROWS": MOST_ROWS,

@@ -20,16 +20,12 @@ class Table:
     """A table ready to be shown: `rows` are text, as many cells as `columns`.
 
     Where rows have the first cell in common, they can be shown as groups under it.
-
-    Attributes:
-        telling: the columns that come first where there is no room for all, beside what the row is of.
     """
 
     title: str
     note: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    telling: tuple[str, ...] = ()
 
     @property
     def anchor(self) -> str:
@@ -43,12 +39,9 @@ class Table:
 
     @property
     def lead(self) -> "Table":
-        """What the rows are of, and the telling columns, or the first ones."""
-        first = 2 if self.grouped else 1
-        telling = [name for name in self.telling if name in self.columns] or self.columns[first : first + LEADING]
-        places = [*range(first), *(self.columns.index(name) for name in telling)]
-        rows = tuple(tuple(row[place] for place in places) for row in self.rows)
-        return Table(self.title, "", tuple(self.columns[place] for place in places), rows)
+        """What the rows are of, and the first columns after that."""
+        shown = LEADING + (2 if self.grouped else 1)
+        return Table(self.title, "", self.columns[:shown], tuple(row[:shown] for row in self.rows))
 
     @property
     def grouped(self) -> bool:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from bench.record import Engine, Rules
 from reports.data.arms import FIRST, MATCHED, ZEROTH
-from reports.data.erasures import ArmRuns, by_setting
+from reports.data.erasures import ArmRuns, by_setting, on_torch
 from reports.data.verdicts.interval import Interval, t_interval
 from reports.data.verdicts.statistic import MEMORY, STATISTICS, Statistic
 from reports.data.words.glossary import listed
@@ -133,7 +133,7 @@ def _settings(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, pd.DataF
     everything = dict(by_setting(arms))
     for setting, own in everything.items():
         engine = next(iter(own.values())).engine
-        twin = everything.get(setting.replace(f" {engine} ", " ", 1), {}) if engine != "torch" else {}
+        twin = everything.get(on_torch(setting, engine), {}) if engine != "torch" else {}
         borrowed = {} if FIRST in own else {name: twin[name] for name in (FIRST, MATCHED) if name in twin}
         of_setting = own | borrowed
         with_work = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.record import RELEARNING_STEPS
+from bench.record import COLLAPSE_POINTS, RELEARNING_STEPS
 
 SETTING = (
     "A setting, such as cnn digits b32 class:3, is a model, its data, the batch size and what is to be forgotten: "
@@ -52,70 +52,66 @@ class Term:
     """What a word means.
 
     Attributes:
-        name, anchor: of its entry in the glossary.
-        begins: the words that a heading with it has.
-        short, text: in a line, and in full.
+        name, anchor, text: its entry in the glossary.
+        heading: what a heading with it has in its words; None where none has.
+        tip: what it means, in a line beside such a heading.
     """
 
     name: str
     anchor: str
-    begins: str
-    short: str
     text: str
+    heading: str | None = None
+    tip: str = ""
 
 
 TERMS = (
-    Term("Arms", "arms", "\0", "what was run", ARMS),
+    Term("Arms", "arms", ARMS),
     Term(
         "forward, prefix, blocks, head, tail",
         "kinds",
-        "\0",
-        "kinds of steps",
         "forward is inference alone, the floor of the cost. fo-ga-head moves the last layer alone, fo-ga-tail the last "
         "stage or less; zo-ga-blocks moves a random 16th of the parameters a step, zo-ga-prefix computes what lies "
         "before it once; zo-ga-fast is that with normalized steps, several a batch.",
     ),
-    Term("Setting", "setting", "\0", "model, data, batch and request", SETTING),
-    Term("T*, completion", "completion", "\0", "when what is to be forgotten is forgotten", COMPLETE),
+    Term("Setting", "setting", SETTING),
+    Term("T*, completion", "completion", COMPLETE),
     Term(
         "ToW",
         "tow",
-        "ToW",
-        "tug of war: nearness to the retrained model in accuracy; 1 is Retrain itself",
         "The tug of war between forgetting and keeping: the product over forget, retain and test set of 1 minus the "
         "gap in accuracy to Retrain (Zhao et al. 2024); 1 is Retrain itself.",
+        "ToW",
+        "tug of war: nearness to the retrained model in accuracy; 1 is Retrain itself",
     ),
     Term(
         "Sample-forwards",
         "sample-forwards",
+        SAMPLE_FORWARDS,
         "sample-forwards",
         "work: a forward pass of one sample is 1, a backward pass 2",
-        SAMPLE_FORWARDS,
     ),
     Term(
         "Peak of the process",
         "process",
-        "peak of the process",
-        "the most memory the system saw, Python and libraries included",
         "What the operating system saw of a process that does nothing else: Python, torch or the inference engine "
         "included. The peak of live tensors leaves these out, and is exact.",
+        "peak of the process",
+        "the most memory the system saw, Python and libraries included",
     ),
-    Term("Probe", "probe", "probe", "what a linear classifier finds in the features", PROBE),
-    Term("Relearning", "relearned", "relearned", "what comes back by fine-tuning", RELEARNING),
+    Term("Probe", "probe", PROBE),
+    Term("Relearning", "relearned", RELEARNING),
     Term(
         "Two forward passes",
         "two-forwards",
+        "Times are ratios to two forward passes of the same model and batch, timed in turn with the step.",
         "two forward",
         "the least that a zeroth-order step can take",
-        "Times are ratios to two forward passes of the same model and batch, timed in turn with the step.",
     ),
     Term(
         "Collapse",
         "collapse",
-        "collapse",
-        "retain accuracy 5 points under its value at T*",
-        "After completion a run goes on; it has collapsed when accuracy on the data to be kept is 5 points under its "
-        "value at T*, or a loss is not finite.",
+        f"After completion a run goes on; it has collapsed when accuracy on the data to be kept is {COLLAPSE_POINTS:g} "
+        "points under its value at T*, or a loss is not finite.",
     ),
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from reports.data.arms import FIRST, MATCHED, ZEROTH
+from reports.data.erasures import on_torch
 from reports.data.load import CAPS, ENDS, caps_of, value_of
 from reports.data.part import Part
 from reports.data.side_by_side import ENERGY, ENERGY_OF_RETRAIN, PEAK, TOW
@@ -89,8 +90,8 @@ def verdicts(galleries: Galleries) -> Iterator[str]:
             own = part.claims[place] if part.claims else Claim(claim.statement, ())
             for setting in dict.fromkeys(test.setting for test in own.tests):
                 tests = tuple(test for test in own.tests if test.setting == setting)
-                where = setting.replace(f" {tests[0].engine}", "", 1)
-                found[tests[0].engine][Claim(claim.statement, tests).verdict].append(where)
+                engine = tests[0].engine
+                found[engine][Claim(claim.statement, tests).verdict].append(on_torch(setting, engine))
         said = "; ".join(f"on {engine} {_where(places)}" for engine, places in found.items())
         yield f"- **{claim.title}** ({claim.rule}): {said}."
 
