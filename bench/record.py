@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PlainSerializer,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -492,20 +493,23 @@ class Rate(_Strict):
     tail: Tail = "all"
 
 
+Brief = Annotated[float, PlainSerializer(lambda value: float(f"{value:.7g}"), when_used="json")]
+
+
 class Curve(_Strict):
     """The run, evaluation by evaluation: losses in nats, accuracies in percent, distance in the L2 norm.
 
-    A value is None where it was not finite.
+    A value is None where it was not finite. As JSON each has 7 digits, of which a float32 has as many.
     """
 
     step: list[NonNegativeInt]
-    forget_loss: list[float | None]
-    retain_loss: list[float | None]
-    test_loss: list[float | None]
-    forget_accuracy: list[float | None]
-    retain_accuracy: list[float | None]
-    test_accuracy: list[float | None]
-    distance: list[float | None]
+    forget_loss: list[Brief | None]
+    retain_loss: list[Brief | None]
+    test_loss: list[Brief | None]
+    forget_accuracy: list[Brief | None]
+    retain_accuracy: list[Brief | None]
+    test_accuracy: list[Brief | None]
+    distance: list[Brief | None]
 
     @model_validator(mode="after")
     def _equally_long(self) -> "Curve":

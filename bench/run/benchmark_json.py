@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bench.base.atomic_write import write_text
+from bench.base.json_text import with_tables
 from bench.record import UNTIMED
 from bench.run.journal import SHORT
 from bench.run.suite import Suite
@@ -33,7 +34,8 @@ def write_benchmark_json(path: Path, config: pytest.Config, suite: Suite) -> Non
         suite.progress.say("no case is finished: nothing is written")
         return
     kept = _keep_former(path, suite)
-    write_text(path, json.dumps(_content(config, suite), indent=1))
+    content = _content(config, suite)
+    write_text(path, with_tables(content, {name: content.pop(name) for name in ("benchmarks", UNTIMED)}))
     beside = f"; what was there is {kept.name} now" if kept else ""
     suite.progress.say(f"{len(suite.journal.entries)} cases in {os.path.relpath(path)}{beside}")
 

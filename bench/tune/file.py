@@ -1,6 +1,5 @@
 """NAME.tuning.json, the file beside a profile: every learning rate that was tried, how it did, and what trying took."""
 
-import json
 import tempfile
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +9,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.base.atomic_write import write_text
+from bench.base.json_text import with_tables
 from bench.base.paths import called
 from bench.profiles import Profile, profile_path
 from bench.record import Machine, Tail, TuningCost
@@ -89,9 +89,8 @@ class Tuning(BaseModel):
 
     def text(self) -> str:
         """As JSON, a cost, a score or a trial a line."""
-        head = json.dumps(self.model_dump(mode="json", exclude=set(TABLES)), indent=1).removesuffix("\n}")
-        blocks = [f' "{name}": [\n{_lines(getattr(self, name))}\n ]' for name in TABLES]
-        return ",\n".join([head, *blocks]) + "\n}\n"
+        data = self.model_dump(mode="json")
+        return with_tables(data, {name: data.pop(name) for name in TABLES})
 
     def write(self, profile: str) -> None:
         """Put it beside the profile, in the place of a former one; what a search of the same kind that runs meanwhile
@@ -170,7 +169,3 @@ def tuning_costs(given: str, profile: Profile) -> tuple[TuningCost, ...]:
         return ()
     arms = tunable(profile)
     return tuple(cost for cost in found.costs if cost.method in arms)
-
-
-def _lines(rows: list[BaseModel]) -> str:
-    return ",\n".join(f"  {row.model_dump_json()}" for row in rows)

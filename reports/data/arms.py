@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-FIRST, ZEROTH, MATCHED, RETRAIN = "fo-ga", "zo-ga", "fo-ga-matched", "retrain"
+FIRST, ZEROTH, MATCHED, HEAD, RETRAIN = "fo-ga", "zo-ga", "fo-ga-matched", "fo-ga-head", "retrain"
 CLIPPED = "zo-ga-clipped", "fo-ga-clipped"
 ASCENTS = (
     FIRST,

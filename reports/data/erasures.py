@@ -1,13 +1,13 @@
 """The whole erasures: which completed, and what they cost, also beside Retrain and in CO2e, by setting and arm."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
 import pandas as pd
 
-from reports.data.arms import RETRAIN, places
+from reports.data.arms import FIRST, HEAD, RETRAIN, ZEROTH, places
 from reports.data.load import MIB, PROBED
 
 JOULES_PER_KWH = 3.6e6
@@ -88,6 +88,33 @@ def by_setting(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, ArmRuns
     """Each setting and its arms by name."""
     for setting, of_setting in groupby(arms, key=attrgetter("setting")):
         yield setting, {one.arm: one for one in of_setting}
+
+
+def beside_one_another(settings: Mapping[str, Mapping[str, ArmRuns]], name: str) -> list[ArmRuns]:
+    """Few arms that stand for a setting, of those that completed there: both ascents, the zeroth-order one on another
+    engine, the last layer alone, the best of all others by ToW, Retrain.
+
+    Args:
+        settings: as `by_setting` has them.
+        name: which of them.
+    """
+    arms = {arm: one for arm, one in settings[name].items() if len(one.done)}
+    named = (ZEROTH, FIRST, HEAD, RETRAIN)
+    others = [one for arm, one in arms.items() if arm not in named and len(one.done) == len(one.runs)]
+    best = max(others, key=lambda one: pd.to_numeric(one.done["quality.tow"]).mean(), default=None)
+    elsewhere = _twin(settings, name) if arms else None
+    order = [arms.get(ZEROTH), elsewhere, arms.get(FIRST), arms.get(HEAD), best, arms.get(RETRAIN)]
+    return [one for one in order if one is not None]
+
+
+def _twin(settings: Mapping[str, Mapping[str, ArmRuns]], name: str) -> ArmRuns | None:
+    """Zeroth-order ascent on an engine without autograd, in the setting that is the same."""
+    for setting, arms in settings.items():
+        engine = next(iter(arms.values())).engine
+        same = engine != "torch" and on_torch(setting, engine) == name
+        if same and ZEROTH in arms and len(arms[ZEROTH].done):
+            return arms[ZEROTH]
+    return None
 
 
 def with_costs(runs: pd.DataFrame) -> pd.DataFrame:

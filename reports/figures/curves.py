@@ -19,7 +19,7 @@ from reports.data.points import COLLAPSED, LOSSES, at_time
 from reports.figures.panels import Drawing, line_legend, line_style, plain_numbers, span, titled
 from reports.figures.style import QUIET, ArmStyle, arm_style
 
-GRID_POINTS = 400
+GRID_POINTS = 100
 MOST_LINES = 15  # of an arm in a setting
 INSETS = {"loss": (0.07, 0.66, 0.3, 0.3), "accuracy": (0.07, 0.12, 0.3, 0.3)}  # where nothing else is
 UNITS = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}

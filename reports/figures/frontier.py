@@ -13,11 +13,11 @@ from bench.record import DEPTH_MARGIN
 from reports.data.arms import places
 from reports.data.words.glossary import SAMPLE_FORWARDS
 from reports.figures.panels import Drawing, legend_above, plain_numbers, setting_panels, span
-from reports.figures.style import FAINT, MARKERS, OKABE_ITO, PAPER
+from reports.figures.style import FAINT, MARKERS, PALETTE, PAPER
 
 Look = dict[str, Any]  # as matplotlib's lines take it
-FIRST: Look = {"color": OKABE_ITO[1], "markerfacecolor": OKABE_ITO[1], "markeredgewidth": 1.0}
-ZEROTH: Look = {"color": OKABE_ITO[2], "markerfacecolor": PAPER, "markeredgewidth": 1.8}
+FIRST: Look = {"color": PALETTE[1], "markerfacecolor": PALETTE[1], "markeredgewidth": 1.0}
+ZEROTH: Look = {"color": PALETTE[2], "markerfacecolor": PAPER, "markeredgewidth": 1.8}
 MARK: Look = {"linestyle": "", "markersize": 8, "zorder": 4}
 TRIED: Look = {"linestyle": "", "markersize": 4, "alpha": 0.45, "zorder": 1}
 LINE: Look = {"linewidth": 1, "drawstyle": "steps-post", "zorder": 2}

@@ -24,7 +24,7 @@ from reports.figures.panels import (
     span,
     titled,
 )
-from reports.figures.style import OKABE_ITO, PAPER, QUIET, ArmStyle, arm_style
+from reports.figures.style import PALETTE, PAPER, QUIET, ArmStyle, arm_style
 
 MOST_TICKS = 12
 ACROSS, HEIGHT = 2, 3.2
@@ -32,7 +32,7 @@ SAME = 0.05  # figures no farther apart are one
 NEAR = 0.06  # of the length of an axis, between the marks of two ticks
 BUDGETS_MIB = {name: size / MIB for name, size in BUDGETS.items()}
 BUNDLED = f"Arms that are the same to {SAME:.0%} at every batch size are one band."
-HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++")
+HATCHES = ("", "//", "\\\\", "||", "xx", "--", "++")
 HOLLOW = " A hollow marker is a forecast from the shapes of the tensors, where the step could not be run."
 
 
@@ -126,7 +126,7 @@ def _positive(steps: pd.DataFrame, column: str) -> pd.DataFrame:
 def _stack(axes: Axes, of_model: pd.DataFrame) -> None:
     arms = list(of_model["method"])
     base = pd.Series(0.0, index=of_model.index)
-    for color, hatch, category in zip(cycle(OKABE_ITO), cycle(HATCHES), categories(of_model), strict=False):
+    for color, hatch, category in zip(cycle(PALETTE), cycle(HATCHES), categories(of_model), strict=False):
         height = pd.to_numeric(of_model[f"{CATEGORY}{category}"]).fillna(0) / MIB
         axes.bar(
             range(len(arms)),

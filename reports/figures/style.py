@@ -7,9 +7,10 @@ import matplotlib as mpl
 
 from reports.data.arms import FAMILIES, family, places_in_family
 
-# Okabe and Ito (2008), "Color universal design"; yellow is left out, it does not show on white.
-OKABE_ITO = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-COLOURS = dict(zip(FAMILIES, OKABE_ITO, strict=False))
+# Okabe and Ito (2008), "Color universal design", without yellow, which does not show on white; those of the families
+# darkened until letters in them do (WCAG 2.2, 1.4.3: 4.5 to 1).
+PALETTE = ("#000000", "#b84f00", "#0072b2", "#007f5c", "#aa5585", "#e69f00", "#56b4e9")
+COLOURS = dict(zip(FAMILIES, PALETTE, strict=False))
 # Families begin elsewhere in these, so that their first arms differ in grey, too.
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "8", "H")
 DASHES: tuple[tuple[float, ...] | str, ...] = (
@@ -56,7 +57,9 @@ def arm_style(methods: Iterable[str]) -> ArmStyle:
 
 INK, QUIET, FAINT, LINE, PAPER = "#1b1b1b", "#666666", "#999999", "#dddddd", "#ffffff"
 # In the page these follow the reader's light or dark: the custom properties of templates/style.css.
-FOLLOWING = {INK: "ink", OKABE_ITO[0]: "ink", QUIET: "quiet", FAINT: "quiet", LINE: "line", PAPER: "paper"}
+FOLLOWING = {INK: "ink", QUIET: "quiet", FAINT: "quiet", LINE: "line", PAPER: "paper"} | dict(
+    zip(PALETTE, ("ink", "first", "zeroth", "labels", "other"), strict=False)
+)
 
 
 def use() -> None:

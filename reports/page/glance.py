@@ -10,8 +10,8 @@ from itertools import chain
 
 import pandas as pd
 
-from reports.data.arms import FIRST, RETRAIN, ZEROTH, family
-from reports.data.erasures import SHARED, ArmRuns, by_setting, on_torch
+from reports.data.arms import FIRST, HEAD, RETRAIN, ZEROTH, family
+from reports.data.erasures import SHARED, ArmRuns, beside_one_another, by_setting
 from reports.data.load import MIB
 from reports.data.part import Part
 from reports.data.side_by_side import FORWARDS, PEAK, TOW, SideBySide
@@ -21,7 +21,6 @@ from reports.page.summary import Finding
 from reports.tables.side_by_side import Compared
 from reports.tables.table import MISSING, number, range_text
 
-HEAD = "fo-ga-head"
 STEPS = ("forward", ZEROTH, FIRST, HEAD, "zo-ga-prefix", "fo-ga-checkpoint")
 MOST_LINES = 5
 
@@ -152,29 +151,9 @@ def _leading(part: Part) -> tuple[str, list[ArmRuns], SideBySide | None] | None:
     both = {one.setting: one for one in part.side_by_side if one.both}
     first = [name for name in both if settings[name][ZEROTH].engine == "torch"]
     for name in [*first, *both, *settings]:
-        own = {arm: one for arm, one in settings[name].items() if len(one.done)}
-        if own:
-            return name, _chosen(own, _twin(settings, name)), both.get(name)
+        if arms := beside_one_another(settings, name):
+            return name, arms, both.get(name)
     return None
-
-
-def _twin(settings: dict[str, dict[str, ArmRuns]], name: str) -> ArmRuns | None:
-    """Zeroth-order ascent on an engine without autograd, in the setting that is the same."""
-    for setting, arms in settings.items():
-        engine = next(iter(arms.values())).engine
-        same = engine != "torch" and on_torch(setting, engine) == name
-        if same and ZEROTH in arms and len(arms[ZEROTH].done):
-            return arms[ZEROTH]
-    return None
-
-
-def _chosen(arms: dict[str, ArmRuns], twin: ArmRuns | None) -> list[ArmRuns]:
-    """Both ascents, that on an engine, the last layer alone, the best of all others, Retrain."""
-    named = (ZEROTH, FIRST, HEAD, RETRAIN)
-    others = [one for arm, one in arms.items() if arm not in named and len(one.done) == len(one.runs)]
-    best = max(others, key=lambda one: pd.to_numeric(one.done[TOW.column]).mean(), default=None)
-    order = [arms.get(ZEROTH), twin, arms.get(FIRST), arms.get(HEAD), best, arms.get(RETRAIN)]
-    return [one for one in order if one is not None]
 
 
 def _memory(arms: Sequence[ArmRuns]) -> _Measure:

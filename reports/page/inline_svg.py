@@ -1,6 +1,7 @@
-"""A drawing of matplotlib's as an element of the page: in the page's colours, under ids of its own, and short."""
+"""A drawing of matplotlib's as an element of the page: in its colours and typeface, under ids of its own, and short."""
 
 import re
+from collections import Counter
 
 from reports.figures.style import FOLLOWING
 
@@ -8,17 +9,18 @@ from reports.figures.style import FOLLOWING
 def for_the_page(svg: str, name: str) -> str:
     """The element of a whole SVG file; `name` begins its ids, and is no other figure's."""
     element = re.sub(r"<!--.*?-->|^ +", "", svg[svg.index("<svg") :], flags=re.DOTALL | re.MULTILINE)
-    element = _ids(_paths(element), name)
+    element = _ids(re.sub("<[^>]+>", lambda tag: _shorter(tag.group()), element), name)
+    element = _classes(re.sub(r"<metadata>.*?</metadata>|<g>\s*</g>", "", element, flags=re.DOTALL), name)
     return re.sub("|".join(FOLLOWING), lambda found: f"var(--{FOLLOWING[found.group()]})", element)
 
 
-def _paths(svg: str) -> str:
-    """Coordinates to a hundredth of a point, and no blanks around a path's letters."""
-
-    def shorter(found: re.Match[str]) -> str:
-        return re.sub(r"\s*([A-Za-z])\s*", r"\1", re.sub(r"(\.\d\d)\d+", r"\1", found.group(2)))
-
-    return re.sub(r'( d=")([^"]*)', lambda found: found.group(1) + shorter(found), svg)
+def _shorter(tag: str) -> str:
+    """Coordinates to a tenth of a point, no blanks around a path's letters, no turn by nothing; and of a text no
+    typeface, which is the page's to say.
+    """
+    tag = re.sub(r"\d+\.\d\d+", lambda number: f"{float(number.group()):.1f}".removesuffix(".0"), tag)
+    tag = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", re.sub(r" ?font-family: [^;]*;", "", tag))
+    return re.sub(r'( d=")([^"]*)', lambda found: found[1] + re.sub(r"\s*([A-Za-z])\s*", r"\1", found[2]), tag)
 
 
 def _ids(svg: str, name: str) -> str:
@@ -28,3 +30,12 @@ def _ids(svg: str, name: str) -> str:
     svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{own[found[1]]}"' if found[1] in own else "", svg)
     svg = re.sub(r'xlink:href="#([^"]+)"', lambda found: f'href="#{own[found[1]]}"', svg)
     return re.sub(r"url\(#([^)]+)\)", lambda found: f"url(#{own[found[1]]})", svg)
+
+
+def _classes(svg: str, name: str) -> str:
+    """Looks that several elements have, said once, by classes that are counted after the name of the figure."""
+    looks = Counter(re.findall(r' style="([^"]*)"', svg))
+    own = {look: f"{name}_{number}" for number, (look, times) in enumerate(looks.items()) if times > 1}
+    svg = re.sub(r' style="([^"]*)"', lambda found: f' class="{own[found[1]]}"' if found[1] in own else found[0], svg)
+    rules = "".join(f".{short}{{{look}}}" for look, short in own.items())
+    return svg.replace(">", f"><style>{rules}</style>", 1)

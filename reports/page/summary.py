@@ -93,9 +93,10 @@ def as_data(claims: Sequence[Claim], found: Sequence[Finding]) -> dict[str, Any]
     return {"claims": tests, "findings": [asdict(finding) for finding in found]}
 
 
-def dumps(data: Any) -> str:
-    """As JSON of this standard: no NaN, which becomes null."""
-    return json.dumps(_without_nan(data), indent=1, ensure_ascii=False) + "\n"
+def dumps(data: list[Any]) -> str:
+    """As JSON of the standard, an item a line: no NaN, which becomes null."""
+    items = ",\n".join(json.dumps(_without_nan(item), ensure_ascii=False) for item in data)
+    return f"[\n{items}\n]\n"
 
 
 def _steps(steps: pd.DataFrame) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def _asked(part: Part, case: pd.Series) -> str:
 
 def _class(part: Part, case: pd.Series) -> str:
     """The class that a case is to forget, with its name: "class 3 (nine)"."""
-    return str(case["scenario"]).replace(":", " ", 1) + _called(part, case)
+    return str(case["scenario"]).replace(":", " ", 1) + class_called(part, case)
 
 
 def _answer(arm: ArmRuns, original: pd.Series) -> str:
@@ -77,7 +77,7 @@ def erased_table(part: Part) -> Table | None:
             str(case["setting"]),
             str(case["seed"]),
             str(case["dataset"]),
-            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}{_called(part, case)}",
+            f"{case['erased.samples']:.0f} of {case['erased.of']:.0f}{class_called(part, case)}",
             number(value_of(case, "erased.target"), ".1f"),
             str(case["erased.digest"]),
         )
@@ -93,7 +93,8 @@ def erased_table(part: Part) -> Table | None:
     return Table("What was to be forgotten", note, columns, rows) if rows else None
 
 
-def _called(part: Part, case: pd.Series) -> str:
+def class_called(part: Part, case: pd.Series) -> str:
+    """The name of the class that a case's scenario gives by its index, in brackets."""
     name = part.class_name(str(case["dataset"]), str(case["scenario"]))
     return f" ({name})" if name else ""
 

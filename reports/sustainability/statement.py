@@ -19,6 +19,7 @@ from reports.sustainability.asked import answers, erased_table, models_table, re
 from reports.sustainability.model_card import ModelCard, model_cards
 from reports.sustainability.request import Request, requests
 from reports.sustainability.sentences import evidence, headline
+from reports.sustainability.sheet import NO_GUARANTEE, NO_RETRAIN, Sheet, sheets
 from reports.sustainability.tables import (
     ACCOUNTED,
     NO_MAKING,
@@ -38,14 +39,9 @@ OF_A_STUDY = (
     "Where the profile does not give the accuracy to reach on random and named samples, it is that of Retrain, which a "
     "request outside of a study does not have."
 )
-NO_RETRAIN = "There is no Retrain here, so nothing says how near the models come to one that never saw the samples."
 UNSEEN = (
     "Test data stand for what a model never saw. That a model from a file did not learn from them, and did learn from "
     "what was to be forgotten, is for those to know who trained it."
-)
-NO_GUARANTEE = (
-    "This is approximate unlearning: the figures say what was measured about these models, and are no legal guarantee "
-    "that an influence of the data is gone."
 )
 ONE_HOUR = "Seconds and joules are those of one machine and hour, with whatever else ran on it then."
 TWO_PASSES = "Where energy and time differ as shares of Retrain's, that is the noise of two passes."
@@ -69,7 +65,8 @@ class Statement:
     """What the runs of one machine and device say about an erasure request.
 
     Attributes:
-        headline: the first sentences: what became of named samples, then zeroth- against first-order ascent.
+        sheets: one request a page.
+        headline: the annex' first sentences: what became of named samples, then zeroth- against first-order ascent.
         evidence: sentences on what was shown about forgetting.
         tables: in the order of reading.
         notes: what holds for all figures.
@@ -81,6 +78,7 @@ class Statement:
         profile: the text of the profile, as it was read.
     """
 
+    sheets: tuple[Sheet, ...]
     headline: tuple[str, ...]
     evidence: tuple[str, ...]
     tables: tuple[Table, ...]
@@ -116,9 +114,10 @@ def statement(part: Part) -> Statement | None:
     if part.runs.empty:
         return None
     return Statement(
+        tuple(sheets(part)),
         (*answers(part), *headline(part)),
         tuple(evidence(part)),
-        tuple(table for tabulate in TABLES if (table := tabulate(part)) is not None),
+        tuple(table.telling for tabulate in TABLES if (table := tabulate(part)) is not None),
         tuple(_notes(part)),
         tuple(model_cards(part)),
         tuple(requests(part)),

@@ -44,6 +44,22 @@ class Table:
         return Table(self.title, "", self.columns[:shown], tuple(row[:shown] for row in self.rows))
 
     @property
+    def telling(self) -> "Table":
+        """Without the columns, but the first, whose every cell is the same, which the note says instead."""
+        columns = list(zip(self.columns, zip(*self.rows, strict=True), strict=True)) if len(self.rows) > 1 else []
+        same = {name: cells[0] for name, cells in columns[1:] if len(set(cells)) == 1}
+        if not same:
+            return self
+        note = f"{self.note} In every row: {'; '.join(f'{name}: {cell}' for name, cell in same.items())}."
+        kept = [place for place, name in enumerate(self.columns) if name not in same]
+        return Table(
+            self.title,
+            note.strip(),
+            tuple(self.columns[place] for place in kept),
+            tuple(tuple(row[place] for place in kept) for row in self.rows),
+        )
+
+    @property
     def grouped(self) -> bool:
         """Whether any rows that follow one another begin alike."""
         return any(row[0] == after[0] for row, after in pairwise(self.rows))

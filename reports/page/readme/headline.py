@@ -9,13 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from reports.data.arms import FIRST, RETRAIN, ZEROTH
-from reports.data.erasures import SHARED
+from reports.data.arms import FIRST, HEAD, RETRAIN, ZEROTH
+from reports.data.erasures import SHARED, beside_one_another, by_setting
 from reports.data.part import Part
 from reports.figures.style import INK, arm_style
 from reports.tables.table import number
-
-ARMS = (ZEROTH, FIRST, "fo-ga-head", "salun", RETRAIN)
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ MEASURES = (
 )
 ON_ENGINES = (
     (ZEROTH, "onnxruntime"),
-    ("fo-ga-head", "onnxruntime"),
+    (HEAD, "onnxruntime"),
     ("forward", "onnxruntime"),
     (ZEROTH, "torch"),
     (FIRST, "torch"),
@@ -57,7 +55,8 @@ def first_setting(part: Part) -> str:
 def shown(part: Part) -> dict[str, pd.DataFrame]:
     """The completed runs of each arm of the figure, in its order."""
     setting = first_setting(part)
-    return {one.arm: one.done for arm in ARMS for one in part.arms if (one.setting, one.arm) == (setting, arm)}
+    own = {setting: dict(by_setting(part.arms))[setting]}
+    return {one.arm: one.done for one in beside_one_another(own, setting)}
 
 
 def on_engines(part: Part) -> pd.DataFrame:

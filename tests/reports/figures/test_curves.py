@@ -18,7 +18,7 @@ def test_loss_curves_show_the_median_and_the_range_over_the_seeds(part_of: PartO
     assert drawing is not None
     assert "4 seeds" in drawing.caption
     forget = drawing.figure.axes[0]
-    (median,) = (line for line in forget.lines if line.get_color() == style.OKABE_ITO[2])
+    (median,) = (line for line in forget.lines if line.get_color() == style.PALETTE[2])
     x, y = (values[np.isfinite(median.get_ydata())] for values in (median.get_xdata(), median.get_ydata()))
     assert x.max() == pytest.approx(1.5)  # where the seed that is worse is beyond drawing
     assert y == pytest.approx(0.01 * 2 ** (10 * x))
@@ -35,7 +35,7 @@ def test_a_cross_is_where_a_seed_collapses(part_of: PartOf) -> None:
     drawing = accuracy_curves(part_of([*records, unlearning_record("fo-ga", 0)]).ascents)
     assert drawing is not None
     crosses = [line for line in drawing.figure.axes[1].lines if line.get_marker() == "x"]
-    assert [line.get_color() for line in crosses] == [style.OKABE_ITO[2]]
+    assert [line.get_color() for line in crosses] == [style.PALETTE[2]]
     assert list(crosses[0].get_xdata()) == [1.3, 1.3]
     assert list(crosses[0].get_ydata()) == [94.0, 94.0]
 

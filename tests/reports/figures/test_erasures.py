@@ -20,7 +20,7 @@ def test_cost_is_drawn_as_a_share_of_retrains(part_of: PartOf) -> None:
     drawing = completion_cost(part_of(records).done)
     assert drawing is not None
     time = next(axes for axes in drawing.figure.axes if axes.get_xlabel() == "time / Retrain's")
-    assert large_marks(time) == {style.OKABE_ITO[2]: (0.5, 0.0)}
+    assert large_marks(time) == {style.PALETTE[2]: (0.5, 0.0)}
 
 
 def test_quality_is_drawn_as_a_gap_to_retrain_of_the_same_seed(part_of: PartOf) -> None:
@@ -29,7 +29,7 @@ def test_quality_is_drawn_as_a_gap_to_retrain_of_the_same_seed(part_of: PartOf) 
     drawing = quality_gaps(part_of(records).done)
     assert drawing is not None
     kept = next(axes for axes in drawing.figure.axes if axes.get_xlabel() == "RA minus\nRetrain's, points")
-    assert large_marks(kept) == {style.OKABE_ITO[2]: (-20.5, 0.0)}
+    assert large_marks(kept) == {style.PALETTE[2]: (-20.5, 0.0)}
 
 
 def test_an_arm_far_beyond_the_others_stands_at_the_edge_with_its_number(part_of: PartOf) -> None:

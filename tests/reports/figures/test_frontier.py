@@ -4,10 +4,10 @@ from matplotlib.axes import Axes
 
 from bench.record import Record
 from reports.figures.frontier import frontier
-from reports.figures.style import FAINT, OKABE_ITO, PAPER
+from reports.figures.style import FAINT, PALETTE, PAPER
 from tests.reports.conftest import PartOf, changed, searched, unlearning_record
 
-RED, BLUE = OKABE_ITO[1], OKABE_ITO[2]
+RED, BLUE = PALETTE[1], PALETTE[2]
 
 
 def marks(axes: Axes, size: int) -> list[tuple[object, ...]]:

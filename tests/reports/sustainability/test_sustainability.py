@@ -38,9 +38,11 @@ def of(part_of: PartOf, records: list[Record]) -> Statement:
 
 
 def rows(found: Statement, title: str) -> dict[str, dict[str, str]]:
-    """A table's rows by arm."""
+    """A table's rows by arm, with what its note says of all of them."""
     table = next(table for table in found.tables if table.title == title)
-    named = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    _, _, common = table.note.removesuffix(".").partition(" In every row: ")
+    same = dict(one.split(": ", 1) for one in common.split("; ") if one)
+    named = (same | dict(zip(table.columns, row, strict=True)) for row in table.rows)
     return {row.get("arm", row.get("seed", "")): row for row in named}
 
 
