@@ -1,5 +1,5 @@
 """`python -m reports [benchmark.json ...] [--out DIR]` draws the report; `compare A.json B.json` says what changed
-between two runs; `readme` puts the committed results into the documents.
+between two runs, `history *.json` over many; `readme` puts the committed results into the documents.
 """
 
 import argparse
@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.record import UnreadableJsonError
 from reports.compare import NothingInCommonError, as_text, compare
 from reports.data.load import load
+from reports.history import history, write_history
 from reports.page.readme.write import write_documents
 from reports.page.write import NotWrittenError, write_report
 
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code, 2 if something given cannot be used."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        command = {"compare": _compare, "readme": _readme}.get(given[0]) if given else None
+        command = {"compare": _compare, "history": _history, "readme": _readme}.get(given[0]) if given else None
         return _draw(given) if command is None else command(given[1:])
     except (UnreadableJsonError, NothingInCommonError, NotWrittenError) as error:
         sys.stderr.write(f"reports: {error}\n")
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _draw(given: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=CALLED,
-        description=f"Draw the report from benchmark JSON; see also: {CALLED} compare --help",
+        description=f"Draw the report from benchmark JSON; see also: {CALLED} compare --help, {CALLED} history --help",
     )
     parser.add_argument("json", nargs="*", type=Path, help="benchmark JSON files (default: reports/latest's)")
     parser.add_argument("--out", type=Path, default=LATEST, help="folder of the report (default: reports/latest)")
@@ -52,6 +53,19 @@ def _compare(given: list[str]) -> int:
     parser.add_argument("after", type=Path, help="a later one")
     options = parser.parse_args(given)
     sys.stdout.write(as_text(compare(options.before, options.after)))
+    return 0
+
+
+def _history(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog=f"{CALLED} history", description="What each case took over many runs, with regressions marked."
+    )
+    parser.add_argument("json", nargs="+", type=Path, help="benchmark JSON files, in any order")
+    parser.add_argument("--out", type=Path, default=LATEST, help="folder of history.md and history.png")
+    options = parser.parse_args(given)
+    found = history(options.json)
+    written = write_history(found, options.out)
+    sys.stdout.write("".join(f"{line}\n" for line in (*found.left_out, found.summary, written)))
     return 0
 
 

@@ -59,15 +59,15 @@ def _seeds_needed(seeds: float) -> str:
 def quality_table(part: Part) -> Table | None:
     """What unlearning did to the model, against Retrain."""
     columns = {
+        "ToW": ("quality.tow", ".3f"),
+        f"probe, {SHOTS} shots": (PROBED, ".1f"),
+        f"relearned, {SHOTS} shots": (BACK, ".1f"),
         "UA": ("quality.ua", ".1f"),
         "RA": ("quality.ra", ".1f"),
         "TA": ("quality.ta", ".1f"),
         "TA of the class": ("quality.ta_forgotten", ".1f"),
         "MIA": ("quality.mia", ".1f"),
         "MIA AUC": ("quality.mia_auc", ".3f"),
-        "ToW": ("quality.tow", ".3f"),
-        f"probe, {SHOTS} shots": (PROBED, ".1f"),
-        f"relearned, {SHOTS} shots": (BACK, ".1f"),
     }
     columns = {name: figure for name, figure in columns.items() if figure[0] in part.runs}
     note = (

@@ -13,7 +13,7 @@ from tests.reports.conftest import GALLERY, full_set, stable
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed here")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
-WIDTHS = (390, 1440)
+WIDTHS = (320, 390, 1440)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,93 @@ def test_ink_and_ground_of_the_figures_are_the_pages(browser, report: Path, sche
     assert drawn == ink
     assert (brightness(ink) < brightness(ground)) is (scheme == "light")
     assert abs(brightness(ink) - brightness(ground)) > 150
+    page.close()
+
+
+# Of every text, what it is drawn in and on, and whether it is large, as WCAG 2.2 (1.4.3) has it.
+TEXTS = """() => {
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const one = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || one.closest('script, style') || !one.checkVisibility()) continue;
+    const style = getComputedStyle(one);
+    let ground = one;
+    while (ground && getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
+    const size = parseFloat(style.fontSize);
+    found.push([
+      one.closest('svg') ? style.fill : style.color,
+      getComputedStyle(ground).backgroundColor,
+      size >= 24 || (size >= 18.66 && parseInt(style.fontWeight) >= 700),
+      walker.currentNode.data,
+    ]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_the_contrast_of_wcag_aa(browser, report: Path, scheme: str) -> None:
+    """Also those in the figures, and what is behind a click."""
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(report.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    texts = page.evaluate(TEXTS)
+    assert len(texts) > 1000
+    low = {(ink, ground, text) for ink, ground, large, text in texts if contrast(ink, ground) < (3 if large else 4.5)}
+    assert low == set()
+    page.close()
+
+
+def contrast(*colors: str) -> float:
+    """Of two like "rgb(r, g, b)", from 1 to 21, as WCAG 2.2 defines it."""
+    dark, light = sorted(map(luminance, colors))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(color: str) -> float:
+    shares = (float(channel) / 255 for channel in color.removeprefix("rgb(").removesuffix(")").split(","))
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_contrast_is_that_of_the_standard() -> None:
+    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
+    assert contrast("rgb(119, 119, 119)", "rgb(255, 255, 255)") == pytest.approx(4.48, abs=0.005)  # its #777777
+
+
+def test_everything_is_reached_by_the_keyboard_alone_and_shows_that_it_is(browser, report: Path) -> None:
+    """In the order of the page; a term tells what it means, and what is behind a click opens."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(report.as_uri())
+    what = "a[href], summary, [role=button], [tabindex='0']"
+    wanted = page.locator(what).evaluate_all("all => all.filter(one => one.checkVisibility()).length")
+    assert wanted > 30
+    place = "(what) => [...document.querySelectorAll(what)].indexOf(document.activeElement)"
+    places = []
+    for _ in range(wanted):
+        page.keyboard.press("Tab")
+        places.append(page.evaluate(place, what))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        tip = page.evaluate("getComputedStyle(document.activeElement, '::after').content")
+        assert outline != "none" or tip != "none", page.evaluate("document.activeElement.outerHTML")[:200]
+    assert -1 not in places
+    assert places == sorted(set(places))
+    behind = page.locator("details").first
+    behind.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert behind.evaluate("one => one.open")
+    page.close()
+
+
+def test_a_request_is_one_printed_page(browser) -> None:
+    """Of the run with most settings."""
+    page = browser.new_page(viewport={"width": 1030, "height": 700})
+    page.goto((GALLERY / "digits" / "index.html").as_uri())
+    page.emulate_media(media="print")
+    heights = page.locator(".sheet").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
+    assert len(heights) > 1
+    assert max(heights) < 700  # A4 landscape less its margins, in CSS pixels
     page.close()
 
 
