@@ -81,7 +81,7 @@ class Subject:
     missing: str
 
 
-MOST_IN_FILES = 24  # models or settings of a figure; beyond that it is no picture any more
+MOST_IN_FILES = 12  # models or settings of a figure; beyond that it is no picture any more
 MOST_SETTINGS_IN_PAGE = 4  # all arms with five seeds take 0.7 MB each
 STEP_FIGURES = (
     Pair(

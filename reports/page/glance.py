@@ -4,6 +4,7 @@ For whole erasures it is about one setting, the first in which both ascents comp
 largest network.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -12,14 +13,15 @@ import pandas as pd
 
 from reports.data.arms import FIRST, HEAD, RETRAIN, ZEROTH, family
 from reports.data.erasures import SHARED, ArmRuns, beside_one_another, by_setting
-from reports.data.load import MIB
+from reports.data.load import MIB, PROBED, ratio
 from reports.data.part import Part
 from reports.data.side_by_side import FORWARDS, PEAK, TOW, SideBySide
 from reports.data.verdicts.claims import Claim
 from reports.data.words import spoken
+from reports.data.words.glossary import listed
 from reports.page.summary import Finding
-from reports.tables.side_by_side import Compared
-from reports.tables.table import MISSING, number, range_text
+from reports.tables.depth import STILL_KNOWN
+from reports.tables.table import MISSING, anchor, number, range_text
 
 STEPS = ("forward", ZEROTH, FIRST, HEAD, "zo-ga-prefix", "fo-ga-checkpoint")
 MOST_LINES = 5
@@ -119,15 +121,17 @@ def glance(part: Part, found: Sequence[Finding]) -> Glance:
         found: the part's findings.
     """
     by_name = {finding.name: finding for finding in reversed(found)}
-    badges, lines = tuple(_badge(part, claim) for claim in part.claims), tuple(_lines(part, by_name))
     leading = _leading(part)
+    badges = tuple(_badge(part, claim) for claim in part.claims)
+    lines = tuple(_lines(part, by_name, leading[1] if leading else ()))
     if leading is not None:
         setting, arms, both = leading
         measures = [_memory(arms), _work(arms), _Measure("ToW", TOW.column, ".2f", ranged=True)]
         rows = _rows([(one.arm, _where(one.engine), one.done) for one in arms], measures)
         said = part.spoken[setting]
         names = tuple(measure.name for measure in measures)
-        return Glance(_erasure(both) if both else "", said, setting, names, rows, badges, lines)
+        result = _erasure(both, arms, measures[0]) if both else ""
+        return Glance(result, said, setting, names, rows, badges, lines)
     steps = _of_largest(part.steps)
     if steps.empty:
         return Glance("", "", "", (), (), badges, lines)
@@ -206,25 +210,34 @@ def _values(runs: pd.DataFrame, measure: _Measure) -> list[float]:
     return list(known / MIB if measure.column.endswith("_bytes") else known)
 
 
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
 def _cell(values: Sequence[float], measure: _Measure, most: float) -> Cell:
     if not values:
         return Cell(MISSING)
-    mean = sum(values) / len(values)
+    mean = _mean(values)
     span = range_text(values, measure.form) if measure.ranged else ""
     low, bar, high = (100 * max(0.0, value) / most if most else 0.0 for value in (min(values), mean, max(values)))
     return Cell(number(mean, measure.form), span if " to " in span else "", bar, low, high)
 
 
-def _erasure(both: SideBySide) -> str:
-    """The result of one setting, in one sentence."""
-    peak, work, tow = (both.means[figure] for figure in (PEAK, FORWARDS, TOW))
-    taken = [
-        f"{number(mean.ratio, '.2g')} times {what}"
-        for mean, what in ((peak, "the memory"), (work, "the work"))
-        if number(mean.ratio, ".2g") != MISSING
-    ]
+def _erasure(both: SideBySide, arms: Sequence[ArmRuns], memory: _Measure) -> str:
+    """The result of one setting, in one sentence: memory as the rows have it, here and on an engine; work; ToW."""
+    work, tow = both.means[FORWARDS], both.means[TOW]
+    peaks = {(one.arm, one.engine): _mean(_values(one.done, memory)) for one in arms}
+    first = peaks.get((FIRST, "torch"), math.nan)
+    times = {
+        engine: text
+        for (arm, engine), peak in peaks.items()
+        if arm == ZEROTH and (text := number(ratio(peak, first), ".2g")) != MISSING
+    }
+    elsewhere = "".join(f" ({text} {_where(engine)})" for engine, text in times.items() if engine != "torch")
+    taken = [f"{times['torch']} times the memory{elsewhere}"] if "torch" in times else []
+    taken += [f"{text} times the work" for text in [number(work.ratio, ".2g")] if text != MISSING]
     ours, theirs = (number(mean, ".2f") for mean in (tow.ours, tow.theirs))
-    said = [f"takes {' and '.join(taken)} of forgetting with it ({FIRST})"] if taken else []
+    said = [f"takes {listed(taken)} of forgetting with it ({FIRST})"] if taken else []
     said += [] if MISSING in (ours, theirs) else [f"leaves a model worth {ours} against {theirs} (retrained: 1)"]
     return f"Forgetting without backpropagation ({ZEROTH}) {' and '.join(said)}." if said else ""
 
@@ -256,10 +269,10 @@ def _badge(part: Part, claim: Claim) -> Badge:
     )
 
 
-def _lines(part: Part, found: Mapping[str, Finding]) -> Iterator[Line]:
+def _lines(part: Part, found: Mapping[str, Finding], arms: Sequence[ArmRuns]) -> Iterator[Line]:
     """The rest in short, the most telling first; not more than `MOST_LINES`."""
-    every = tuple(one for one in part.side_by_side if one.both)
-    lines = [*_of_steps(found), *_of_erasures(Compared("", every), found), *_of_bars(found)]
+    every = [one for one in part.side_by_side if one.both]
+    lines = [*_of_depth(arms), *_of_steps(found), *_of_stability(every, found), *_of_bars(found)]
     yield from lines[:MOST_LINES]
 
 
@@ -272,28 +285,24 @@ def _of_steps(found: Mapping[str, Finding]) -> Iterator[Line]:
         yield Line(f"A {ZEROTH} step takes {ratio} times as long as one of {FIRST}.", found["time"].anchor)
 
 
-def _of_erasures(every: Compared, found: Mapping[str, Finding]) -> Iterator[Line]:
-    if not every.settings:
-        return
-    count = len(every.settings)
-    where = f"In {count} settings" if count > 1 else "Here"
-    if work := every.times(FORWARDS):
-        yield Line(
-            f"{where}, {ZEROTH} completes with {work} times the sample-forwards of {FIRST}.", found["cost"].anchor
-        )
-    ours, theirs = every.means(TOW)
-    if ours and theirs:
-        yield Line(
-            f"At completion {ZEROTH} is at ToW {ours}, {FIRST} at {theirs}; Retrain is 1.", found["quality"].anchor
-        )
+def _of_depth(arms: Sequence[ArmRuns]) -> Iterator[Line]:
+    """What a probe finds of the forgotten, where there is one."""
+    whose = {ZEROTH: ZEROTH, FIRST: FIRST, RETRAIN: "retraining"}
+    known = [(whose[one.arm], one.done) for one in arms if one.arm in whose and one.engine == "torch"]
+    means = {name: pd.to_numeric(done[PROBED]).mean() for name, done in known if PROBED in done}
+    if not math.isnan(means.get(ZEROTH, math.nan)):
+        finds = listed(f"{number(mean, '.1f')} % after {name}" for name, mean in means.items() if not math.isnan(mean))
+        yield Line(f"Of what was forgotten, a probe of the features is right on {finds}.", anchor(STILL_KNOWN))
+
+
+def _of_stability(every: Sequence[SideBySide], found: Mapping[str, Finding]) -> Iterator[Line]:
     if "stability" in found:
-        ends = [[one.collapsed[place] for one in every.settings] for place in (0, 1)]
-        (ours_of, ours_known), (theirs_of, theirs_known) = (
+        ends = [[one.collapsed[place] for one in every] for place in (0, 1)]
+        (ours, ours_known), (theirs, theirs_known) = (
             (sum(one.runs for one in of_arm), sum(one.known for one in of_arm)) for of_arm in ends
         )
         yield Line(
-            f"Left running, {ours_of} of {ours_known} {ZEROTH} runs and {theirs_of} of {theirs_known} {FIRST} runs "
-            "collapse.",
+            f"Left running, {ours} of {ours_known} {ZEROTH} runs and {theirs} of {theirs_known} {FIRST} runs collapse.",
             found["stability"].anchor,
         )
 
@@ -303,4 +312,4 @@ def _of_bars(found: Mapping[str, Finding]) -> Iterator[Line]:
         if name in found:
             values = found[name].values
             met = values[known] - values["missed"]
-            yield Line(f"Of {values[known]} bars {what}, set beforehand, {met} are met.", found[name].anchor)
+            yield Line(f"Bars {what}, set beforehand: {met} of {values[known]} met.", found[name].anchor)

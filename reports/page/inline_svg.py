@@ -20,7 +20,26 @@ def _shorter(tag: str) -> str:
     """
     tag = re.sub(r"\d+\.\d\d+", lambda number: f"{float(number.group()):.1f}".removesuffix(".0"), tag)
     tag = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", re.sub(r" ?font-family: [^;]*;", "", tag))
-    return re.sub(r'( d=")([^"]*)', lambda found: found[1] + re.sub(r"\s*([A-Za-z])\s*", r"\1", found[2]), tag)
+    return re.sub(r' d="([^"]*)"', lambda found: f' d="{_path(found[1])}"', tag)
+
+
+def _path(d: str) -> str:
+    """Of a path of straight lines each point by its distance from the one before, and that in as few letters as it
+    takes; other paths without the blanks around their letters.
+    """
+    commands = [(words[0], words[1:]) for line in d.strip().split("\n") if (words := line.split())]
+    if {letter for letter, _ in commands} - {"M", "L", "z"}:
+        return re.sub(r"\s*([A-Za-z])\s*", r"\1", d.strip())
+    written, last = "", (0, 0)
+    for letter, numbers in commands:
+        if letter == "z":
+            written += "z"
+            continue
+        point = (round(10 * float(numbers[0])), round(10 * float(numbers[1])))
+        ends = point if letter == "M" else (point[0] - last[0], point[1] - last[1])
+        written += f"{letter if letter == 'M' else 'l'}{ends[0] / 10:g} {ends[1] / 10:g}"
+        last = point
+    return written
 
 
 def _ids(svg: str, name: str) -> str:

@@ -13,6 +13,8 @@ from reports.data.points import LEAST_MARGINS
 from reports.data.words.glossary import PROBE, RELEARNING
 from reports.tables.table import Table, number, spread
 
+STILL_KNOWN = "What the network still knows"
+
 
 def depth_table(part: Part) -> Table | None:
     """What a probe finds of the forgotten in the original, in Retrain and in what each arm left."""
@@ -34,7 +36,7 @@ def depth_table(part: Part) -> Table | None:
         f"nothing else; the nearer to {RETRAIN}, the deeper it was forgotten."
     )
     columns = ("setting", "model", *(f"{count} shots" for count in shots))
-    return Table("What the network still knows", note, columns, tuple(rows)) if rows else None
+    return Table(STILL_KNOWN, note, columns, tuple(rows)) if rows else None
 
 
 def relearning_table(part: Part) -> Table | None:
