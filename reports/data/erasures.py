@@ -91,8 +91,8 @@ def by_setting(arms: Sequence[ArmRuns]) -> Iterator[tuple[str, dict[str, ArmRuns
 
 
 def beside_one_another(settings: Mapping[str, Mapping[str, ArmRuns]], name: str) -> list[ArmRuns]:
-    """Few arms that stand for a setting, of those that completed there: both ascents, the zeroth-order one on another
-    engine, the last layer alone, the best of all others by ToW, Retrain.
+    """Few arms that stand for a setting, of those that completed there: both ascents, the last layer alone, both of
+    what an engine without autograd can, the best of all others by ToW, Retrain.
 
     Args:
         settings: as `by_setting` has them.
@@ -102,19 +102,19 @@ def beside_one_another(settings: Mapping[str, Mapping[str, ArmRuns]], name: str)
     named = (ZEROTH, FIRST, HEAD, RETRAIN)
     others = [one for arm, one in arms.items() if arm not in named and len(one.done) == len(one.runs)]
     best = max(others, key=lambda one: pd.to_numeric(one.done["quality.tow"]).mean(), default=None)
-    elsewhere = _twin(settings, name) if arms else None
-    order = [arms.get(ZEROTH), elsewhere, arms.get(FIRST), arms.get(HEAD), best, arms.get(RETRAIN)]
+    elsewhere = _elsewhere(settings, name) if arms else {}
+    order = [arms.get(ZEROTH), elsewhere.get(ZEROTH), arms.get(FIRST)]
+    order += [arms.get(HEAD), elsewhere.get(HEAD), best, arms.get(RETRAIN)]
     return [one for one in order if one is not None]
 
 
-def _twin(settings: Mapping[str, Mapping[str, ArmRuns]], name: str) -> ArmRuns | None:
-    """Zeroth-order ascent on an engine without autograd, in the setting that is the same."""
+def _elsewhere(settings: Mapping[str, Mapping[str, ArmRuns]], name: str) -> dict[str, ArmRuns]:
+    """The arms that completed on an engine without autograd, in the setting that is the same."""
     for setting, arms in settings.items():
         engine = next(iter(arms.values())).engine
-        same = engine != "torch" and on_torch(setting, engine) == name
-        if same and ZEROTH in arms and len(arms[ZEROTH].done):
-            return arms[ZEROTH]
-    return None
+        if engine != "torch" and on_torch(setting, engine) == name:
+            return {arm: one for arm, one in arms.items() if len(one.done)}
+    return {}
 
 
 def with_costs(runs: pd.DataFrame) -> pd.DataFrame:

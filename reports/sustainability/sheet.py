@@ -189,8 +189,9 @@ def _not_shown(part: Part, arms: Sequence[ArmRuns]) -> Iterator[str]:
     yield NO_GUARANTEE
     if all(arm.arm != RETRAIN for arm in arms):
         yield NO_RETRAIN
-    moved = pd.concat([arm.runs for arm in arms if arm.arm != RETRAIN]).dropna(subset=["rate.tail"])
-    for tail, of_tail in moved[moved["rate.tail"] != "all"].groupby("rate.tail"):
+    runs = pd.concat([arm.runs for arm in arms])
+    some = runs[(runs["method"] != RETRAIN) & (runs["rate.tail"] != "all")].dropna(subset=["rate.tail"])
+    for tail, of_tail in some.groupby("rate.tail"):
         yield SHALLOW.format(listed(of_tail["method"].unique()), tail)
     yield ONCE
     if (pd.concat([arm.done for arm in arms])["energy.basis"] == "estimated").any():
@@ -205,4 +206,4 @@ def _receipt(arms: Sequence[ArmRuns]) -> str:
             first = known.iloc[0]
             more = f"; {len(known) - 1} more in the annex" if len(known) > 1 else ""
             return f"{_called(arm)}, seed {first['seed']}: {first['receipt_sha256']}{more}."
-    return "None of these arms writes one: nobody can take the steps again without the data."
+    return "No arm here writes one, so nobody can take the steps again without the data."
