@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-MOST_BYTES = 2 * 10**9
+MOST_BYTES = 2_500_000_000
 UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, KiB on Linux
 
 
@@ -25,7 +25,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _stays_small(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the test with which this process grows beyond 2 GB: it takes too much, or those before it kept too much.
+    """Fail the test with which this process grows beyond 2.5 GB: it takes too much, or those before it kept too much.
 
     CUDA's libraries alone take more.
     """

@@ -189,7 +189,7 @@ def test_runs_go_past_completion_and_count_its_cost(straight: Path) -> None:
         assert accuracy[at] <= 10 < min(accuracy[:at])
         assert record.curve.step[-1] == 2 * record.completion.step or record.outcome == "diverged"
         assert record.quality is not None
-        assert record.quality.ua == 100 - accuracy[at]
+        assert record.quality.ua == pytest.approx(100 - accuracy[at])
         assert [probe.shots for probe in record.quality.depth] == [5, 20, 100]
         assert record.curve.distance[0] == 0 < record.curve.distance[at]
         assert record.stability is not None
